@@ -1,0 +1,10 @@
+"""Diagrams: tensors with everything structural gone, in a canonical form that decides equality of structure."""
+
+from __future__ import annotations
+
+from tensorgrad.diagram.expression import expression
+from tensorgrad.diagram.insertion import insert
+from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
+from tensorgrad.diagram.store import Store
+
+__all__ = ["Application", "Handle", "Leaf", "Network", "Node", "Ref", "Store", "Total", "expression", "insert"]

@@ -1,0 +1,172 @@
+"""References back into tensors, with readable edge names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from tensorgrad.diagram.draft import FLAT
+from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
+from tensorgrad.sizes import ONE
+from tensorgrad.tensor import Apply, Delta, Flat, Product, Rename, Scalar, Sum, Tensor, Unit, Zero, renamed
+
+if TYPE_CHECKING:
+    from tensorgrad.diagram.store import Store
+
+Choose = Callable[[Handle], Node]
+
+
+def expression(store: Store, ref: Ref, edges: Sequence[str], choose: Choose | None = None) -> Tensor:
+    """The tensor that a reference denotes, its axes called `edges`; `choose` picks a node for a handle (extraction)."""
+    handle, perm = store.resolve(ref)
+    body = Expressions(store, choose or store.nodes.__getitem__).tensor(handle)
+    names = [""] * len(perm)
+    for a, p in enumerate(perm):
+        names[p] = edges[a]
+    named = renamed(body, tuple(names))
+    return named if named.edges == tuple(edges) else Product((named,), tuple(edges))
+
+
+def axis_names(order: int) -> tuple[str, ...]:
+    """The names that a handle's axes have in `Expressions`."""
+    return tuple(f"a{k}" for k in range(order))
+
+
+class Expressions:
+    """Tensors of handles, each built once; axes are called a0, a1, ... in the handle's order."""
+
+    def __init__(self, store: Store, choose: Choose) -> None:
+        self.store = store
+        self.choose = choose
+        self.done: dict[Handle, Tensor] = {}
+
+    def tensor(self, handle: Handle) -> Tensor:
+        """The tensor of a handle."""
+        stack = [handle]
+        while stack:
+            top = stack[-1]
+            if top in self.done:
+                stack.pop()
+                continue
+            node = self.choose(top)
+            missing = [h for h in children(node) if h not in self.done]
+            if missing:
+                stack.extend(reversed(missing))
+                continue
+            stack.pop()
+            self.done[top] = self.build(node, axis_names(len(self.store.dims[top])))
+        return self.done[handle]
+
+    def build(self, node: Node, names: tuple[str, ...]) -> Tensor:
+        """The tensor of a node whose children are done."""
+        match node:
+            case Leaf():
+                if node.index is not None and isinstance(node.tensor, Unit):
+                    return Unit(self.done[node.index], node.tensor.size, names)
+                return renamed(node.tensor, names)
+            case Application():
+                return self._application(node, names)
+            case Network():
+                return self._network(node, names)
+            case Total():
+                if not node.terms:
+                    return Zero(edges=dict(zip(names, node.dims, strict=True)))
+                return self._total(node, names)
+
+    def _application(self, node: Application, names: tuple[str, ...]) -> Tensor:
+        args: list[Tensor] = []
+        acted: list[tuple[tuple[str, ...], ...]] = []
+        group_names: list[tuple[str, ...]] = []
+        count = 0
+        for length in node.groups:
+            group_names.append(tuple(f"r{count + k}" for k in range(length)))
+            count += length
+        position = 0
+        for (handle, labels), groups in zip(node.args, node.function.acts, strict=True):
+            own = [names[b] if b >= 0 else f"r{-1 - b}" for b in labels]
+            args.append(renamed(self.done[handle], tuple(own)))
+            acted.append(tuple(group_names[position : position + groups]))
+            position += groups
+        batch = len({b for _, labels in node.args for b in labels if b >= 0})
+        produced: list[tuple[str, ...]] = []
+        start = batch
+        for source in node.function.produces:
+            length = node.groups[source]
+            produced.append(tuple(names[start : start + length]))
+            start += length
+        result = Apply(node.function, args, acted, tuple(produced))
+        return result if result.edges == names else Product((result,), names)
+
+    def _network(self, node: Network, names: tuple[str, ...]) -> Tensor:
+        edge_names = [f"s{e}" for e in range(len(node.dims))]
+        for position in range(len(node.boundary) - 1, -1, -1):
+            edge_names[node.boundary[position]] = names[position]
+        factors: list[Tensor] = []
+        if node.coefficient is not ONE or not (node.operands or node.boundary):
+            factors.append(Scalar(node.coefficient))
+        touched: set[int] = set()
+        for handle, legs in node.operands:
+            touched.update(legs)
+            if handle < FLAT:
+                factors += _flat(node, legs, edge_names)
+            else:
+                factors += self._operand(handle, legs, edge_names, node)
+        for edge, dim in enumerate(node.dims):
+            positions = [names[p] for p, e in enumerate(node.boundary) if e == edge]
+            if len(positions) > 1 or (positions and edge not in touched):
+                factors.append(Delta(dim, *positions))
+        return Product(factors, names) if len(factors) != 1 or factors[0].edges != names else factors[0]
+
+    def _operand(self, handle: Handle, legs: Sequence[int], edge_names: Sequence[str], node: Network) -> list[Tensor]:
+        own: list[str] = []
+        extra: list[Tensor] = []
+        for axis, e in enumerate(legs):
+            name = edge_names[e]
+            if name in own:
+                name = f"{name}_{axis}"
+                extra.append(Delta(node.dims[e], edge_names[e], name))
+            own.append(name)
+        return [renamed(self.done[handle], tuple(own)), *extra]
+
+    def _total(self, node: Total, names: tuple[str, ...]) -> Tensor:
+        terms: list[Tensor] = []
+        weights: list[Fraction] = []
+        for coefficient, handle, perm in node.terms:
+            own = [""] * len(perm)
+            for a, p in enumerate(perm):
+                own[p] = names[a]
+            term = renamed(self.done[handle], tuple(own))
+            if not coefficient.is_constant:
+                term = Product((Scalar(coefficient), term), term.edges)
+            weights.append(coefficient.number if coefficient.is_constant else Fraction(1))
+            terms.append(term if term.edges == names else Product((term,), names))
+        return Sum(tuple(terms), tuple(weights))
+
+
+def _flat(node: Network, legs: Sequence[int], edge_names: Sequence[str]) -> list[Tensor]:
+    names: list[str] = []
+    extra: list[Tensor] = []
+    for axis, e in enumerate(legs):
+        name = edge_names[e]
+        if name in names:
+            name = f"{name}_{axis}"
+            extra.append(Delta(node.dims[e], edge_names[e], name))
+        names.append(name)
+    return [Flat(tuple(names), tuple(node.dims[e] for e in legs[1:])), *extra]
+
+
+def children(node: Node) -> list[Handle]:
+    """The handles that a node is made of."""
+    match node:
+        case Leaf():
+            return [node.index] if node.index is not None else []
+        case Application():
+            return [h for h, _ in node.args]
+        case Network():
+            return [h for h, _ in node.operands if h >= FLAT]
+        case Total():
+            return [h for _, h, _ in node.terms]
+
+
+__all__ = ["Expressions", "Rename", "axis_names", "children", "expression"]

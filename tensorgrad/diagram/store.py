@@ -1,0 +1,279 @@
+"""The store of canonical nodes: equal diagrams get one handle, whatever the order of factors or the names of edges."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+
+from tensorgrad.diagram.canonical import canonical
+from tensorgrad.diagram.draft import FLAT, Draft
+from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
+from tensorgrad.diagram.symmetry import Group, Signed, group, swap, trivial_group
+from tensorgrad.sizes import MINUS_ONE, ONE, ZERO, Poly
+
+LARGEST_COPIES = 6
+"""x**k is k equal operands up to this k, beyond it `pow(x, k)`."""
+
+
+class Store:
+    """Hash-consed canonical nodes. Handles count from 1; the e-graph extends this with unions.
+
+    `find`, `network_of`, `total_of` and `power_of` are what the e-graph overrides: here a handle has one node.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = [Total((), ())]
+        self.dims: list[tuple[Poly, ...]] = [()]
+        self._groups: list[Group] = [trivial_group(0)]
+        self._table: dict[Hashable, Handle] = {}
+        self._edge_colours: dict[tuple[Poly, int], int] = {}
+        self._flat_groups: dict[int, Group] = {}
+
+    # What the e-graph overrides.
+
+    def find(self, handle: Handle) -> Ref | None:
+        """What a handle has become, None while it stands for itself."""
+        return None
+
+    def network_of(self, handle: Handle) -> Network | None:
+        """The network to be written out where the handle is an operand; None for what stays an operand."""
+        node = self.nodes[handle]
+        return node if isinstance(node, Network) else None
+
+    def total_of(self, handle: Handle) -> Total | None:
+        """The sum to be written out where the handle is a term."""
+        node = self.nodes[handle]
+        return node if isinstance(node, Total) else None
+
+    def power_of(self, handle: Handle) -> Application | None:
+        """The node pow(base, exponent) of a handle, if it is one."""
+        node = self.nodes[handle]
+        return node if isinstance(node, Application) and node.function.name == "pow" else None
+
+    def add(self, key: Hashable, node: Node, dims: tuple[Poly, ...], generators: tuple[Signed, ...]) -> Handle:
+        """The handle of a canonical node, new if it was not there."""
+        found = self._table.get(key)
+        if found is None:
+            found = len(self.nodes)
+            self._table[key] = found
+            self.nodes.append(node)
+            self.dims.append(dims)
+            self._groups.append(group(len(dims), generators))
+        return found
+
+    # Common ground.
+
+    def group_of(self, handle: Handle) -> Group:
+        """The signed axis permutations that fix a handle."""
+        if handle < FLAT:
+            found = self._flat_groups.get(handle)
+            if found is None:
+                found = self._flat_groups[handle] = trivial_group(1 - handle)
+            return found
+        return self._groups[handle]
+
+    def resolve(self, ref: Ref) -> Ref:
+        """The reference in terms of what its handle has become."""
+        found = self.find(ref[0])
+        if found is None:
+            return ref
+        handle, perm = found
+        return handle, tuple(perm[p] for p in ref[1])
+
+    def ref_dims(self, ref: Ref) -> tuple[Poly, ...]:
+        """The sizes of a reference's axes."""
+        dims = self.dims[ref[0]]
+        return tuple(dims[p] for p in ref[1])
+
+    def same(self, a: Ref, b: Ref) -> bool:
+        """Whether two references are the same tensor, axis by axis (up to the known symmetry)."""
+        (h1, p1), (h2, p2) = self.resolve(a), self.resolve(b)
+        if h1 != h2:
+            return False
+        if p1 == p2:
+            return True
+        first, second = (self.group_of(h1).arrange(_inverse(p)) for p in (p1, p2))
+        return first == second and first[1] != 0
+
+    def leaf(self, leaf: Leaf, dims: tuple[Poly, ...], generators: tuple[Signed, ...] = ()) -> Ref:
+        """A leaf."""
+        return self.add(("leaf", leaf.key), leaf, dims, generators), tuple(range(len(dims)))
+
+    def zero(self, dims: Sequence[Poly]) -> Ref:
+        """The zero tensor, axes in the given order."""
+        order = sorted(range(len(dims)), key=lambda a: dims[a])
+        sorted_dims = tuple(dims[a] for a in order)
+        generators = tuple(
+            swap(len(dims), [a], [a + 1]) for a in range(len(dims) - 1) if sorted_dims[a] is sorted_dims[a + 1]
+        )
+        handle = self.add(("total", (), sorted_dims), Total((), sorted_dims), sorted_dims, generators)
+        return handle, _inverse(tuple(order))
+
+    def constant(self, value: Poly) -> Ref:
+        """A number of order 0."""
+        if not value:
+            return self.zero(())
+        return self.network(Draft(value))
+
+    def constant_value(self, handle: Handle) -> Poly | None:
+        """The number that a handle of order 0 is, if it is one."""
+        if self.dims[handle]:
+            return None
+        total = self.total_of(handle)
+        if total is not None and not total.terms:
+            return ZERO
+        network = self.network_of(handle)
+        return network.coefficient if network is not None and not network.operands else None
+
+    def is_zero(self, handle: Handle) -> bool:
+        """Whether a handle is known to be zero."""
+        total = self.total_of(handle)
+        return total is not None and not total.terms
+
+    # Networks.
+
+    def network(self, draft: Draft) -> Ref:
+        """The canonical network of a draft; the reference's axes are the draft's boundary, in order."""
+        from tensorgrad.diagram.powers import merge_powers
+
+        boundary_dims = [draft.dims[draft.find(e)] for e in draft.boundary]
+        if not self._write_out(draft):
+            return self.zero(boundary_dims)
+        draft.settle()
+        merge_powers(self, draft)
+        if not draft.coefficient:
+            return self.zero(boundary_dims)
+        single = self._single(draft)
+        if single is not None:
+            return single
+        return self._canonical_network(draft)
+
+    def _write_out(self, draft: Draft) -> bool:
+        """Replace operands that are networks by their operands; False if an operand is zero."""
+        out: list[tuple[int, Sequence[int]]] = []
+        stack = list(reversed(draft.operands))
+        while stack:
+            handle, legs = stack.pop()
+            if handle < FLAT:
+                out.append((handle, legs))
+                continue
+            found = self.find(handle)
+            if found is not None:
+                handle, perm = found
+                moved = [0] * len(legs)
+                for axis, p in enumerate(perm):
+                    moved[p] = legs[axis]
+                legs = moved
+            if self.is_zero(handle):
+                return False
+            network = self.network_of(handle)
+            if network is None:
+                out.append((handle, legs))
+            else:
+                draft.coefficient = draft.coefficient * network.coefficient
+                stack.extend(reversed(self.place(draft, network, legs)))
+        draft.operands = out
+        return True
+
+    @staticmethod
+    def place(draft: Draft, network: Network, legs: Sequence[int]) -> list[tuple[int, Sequence[int]]]:
+        """The network's operands on edges of the draft, its boundary attached to `legs`."""
+        edges: dict[int, int] = {}
+        for position, edge in enumerate(network.boundary):
+            if edge in edges:
+                draft.unify(edges[edge], legs[position])
+            else:
+                edges[edge] = legs[position]
+        for edge, dim in enumerate(network.dims):
+            if edge not in edges:
+                edges[edge] = draft.edge(dim)
+        return [(h, [edges[e] for e in inner]) for h, inner in network.operands]
+
+    def _single(self, draft: Draft) -> Ref | None:
+        """The operand itself if the draft is one operand, once, with its own axes in some order."""
+        if len(draft.operands) != 1 or draft.coefficient is not ONE:
+            return None
+        handle, legs = draft.operands[0]
+        if handle < FLAT or len(legs) != len(draft.boundary) or len(set(legs)) < len(legs) or set(legs) != set(draft.boundary):
+            return None
+        if len(set(draft.boundary)) < len(draft.boundary):
+            return None
+        axis = {e: a for a, e in enumerate(legs)}
+        return handle, tuple(axis[e] for e in draft.boundary)
+
+    def _canonical_network(self, draft: Draft) -> Ref:
+        times: dict[int, int] = {}
+        for e in draft.boundary:
+            times[e] = times.get(e, 0) + 1
+        colours = {e: self._edge_colour(draft.dims[e], times.get(e, 0)) for e in draft.live_edges()}
+        form = canonical(draft.operands, colours, self.group_of)
+        boundary_dims = [draft.dims[e] for e in draft.boundary]
+        if form.sign == 0:
+            return self.zero(boundary_dims)
+        coefficient = draft.coefficient if form.sign > 0 else draft.coefficient * MINUS_ONE
+        number = {e: k for k, e in enumerate(form.edges)}
+        axis: dict[int, int] = {}
+        boundary: list[int] = []
+        for e in form.edges:
+            axis[e] = len(boundary)
+            boundary += [number[e]] * times.get(e, 0)
+        node = Network(coefficient, form.operands, tuple(boundary), tuple(draft.dims[e] for e in form.edges))
+        generators = _boundary_generators(boundary, form.generators)
+        if group(len(boundary), generators).contradictory:
+            return self.zero(boundary_dims)
+        dims = tuple(node.dims[e] for e in boundary)
+        handle = self.add(("network", coefficient, form.operands, node.boundary, node.dims), node, dims, generators)
+        perm: list[int] = []
+        for e in draft.boundary:
+            perm.append(axis[e])
+            axis[e] += 1
+        return handle, tuple(perm)
+
+    def _edge_colour(self, dim: Poly, times: int) -> int:
+        key = (dim, times)
+        return self._edge_colours.setdefault(key, len(self._edge_colours))
+
+    def draft_of(self, ref: Ref) -> Draft:
+        """A draft that is the reference: its network written out, or one operand."""
+        handle, perm = self.resolve(ref)
+        draft = Draft()
+        legs = draft.edges(self.dims[handle])
+        draft.operands = [(handle, legs)]
+        draft.boundary = [legs[p] for p in perm]
+        return draft
+
+    def scaled(self, coefficient: Poly, ref: Ref) -> Ref:
+        """coefficient * ref."""
+        if coefficient is ONE:
+            return self.resolve(ref)
+        draft = self.draft_of(ref)
+        draft.coefficient = coefficient
+        return self.network(draft)
+
+    # Sums.
+
+    def total(self, terms: Iterable[tuple[Poly, Ref]], dims: Sequence[Poly]) -> Ref:
+        """The canonical sum of coefficient * reference, all with axes of sizes `dims`."""
+        from tensorgrad.diagram.totals import canonical_total
+
+        return canonical_total(self, terms, tuple(dims))
+
+
+def _inverse(perm: Sequence[int]) -> tuple[int, ...]:
+    out = [0] * len(perm)
+    for a, p in enumerate(perm):
+        out[p] = a
+    return tuple(out)
+
+
+def _boundary_generators(boundary: Sequence[int], generators: Sequence[Signed]) -> tuple[Signed, ...]:
+    """Permutations of edges as permutations of boundary positions, and the exchanges of equal positions."""
+    order = len(boundary)
+    found: list[Signed] = [swap(order, [a], [a + 1]) for a in range(order - 1) if boundary[a] == boundary[a + 1]]
+    first: dict[int, int] = {}
+    for position, edge in enumerate(boundary):
+        first.setdefault(edge, position)
+    for permutation, sign in generators:
+        moved = tuple(first[permutation[e]] + position - first[e] for position, e in enumerate(boundary))
+        if moved != tuple(range(order)) or sign < 0:
+            found.append((moved, sign))
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,186 @@
+"""Groups of signed axis permutations: which exchanges of a tensor's axes leave it as it is, up to sign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tensorgrad.errors import BudgetError, FactError
+from tensorgrad.tensor import Fact
+
+Permutation = tuple[int, ...]
+Signed = tuple[Permutation, int]
+"""(p, s): the tensor with axis a moved to where axis p[a] was equals s times itself."""
+
+_LARGEST = 5040
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The signed permutations of `order` axes that fix a tensor.
+
+    `sets` describes a product of full exchanges: disjoint sets of axes with a sign (-1: antisymmetric). Any other group
+    is kept as the list of its `elements`. `colours[a]` is equal for axes that `sets` exchange.
+    """
+
+    order: int
+    generators: tuple[Signed, ...]
+    sets: tuple[tuple[tuple[int, ...], int], ...]
+    elements: tuple[Signed, ...]
+    colours: tuple[int, ...]
+
+    @property
+    def trivial(self) -> bool:
+        """Whether only the identity fixes the tensor."""
+        return not self.generators
+
+    @property
+    def contradictory(self) -> bool:
+        """Whether a tensor with these symmetries equals its own negative, so is zero."""
+        return any(sign < 0 and p == tuple(range(self.order)) for p, sign in self.elements)
+
+    @property
+    def by_sets(self) -> bool:
+        """Whether the group is the product of the full exchanges in `sets`."""
+        return not self.elements
+
+    def arrange(self, legs: Sequence[int]) -> tuple[tuple[int, ...], int]:
+        """The least arrangement of `legs` under the group and its sign; sign 0: the tensor vanishes on these legs."""
+        if not self.generators:
+            return tuple(legs), 1
+        if self.elements:
+            return self._arrange_by_elements(legs)
+        out, sign = list(legs), 1
+        for axes, parity in self.sets:
+            values = [legs[a] for a in axes]
+            if parity < 0:
+                if len(set(values)) < len(values):
+                    return tuple(legs), 0
+                sign *= _parity(values)
+            for axis, value in zip(axes, sorted(values), strict=True):
+                out[axis] = value
+        return tuple(out), sign
+
+    def _arrange_by_elements(self, legs: Sequence[int]) -> tuple[tuple[int, ...], int]:
+        best: tuple[int, ...] | None = None
+        signs: set[int] = set()
+        for permutation, sign in self.elements:
+            moved = tuple(legs[p] for p in permutation)
+            if best is None or moved < best:
+                best, signs = moved, {sign}
+            elif moved == best:
+                signs.add(sign)
+        assert best is not None
+        return best, 0 if len(signs) > 1 else signs.pop()
+
+    def all_elements(self) -> tuple[Signed, ...]:
+        """Every element; BudgetError when there are more than 5040."""
+        return self.elements or closure(self.order, self.generators)
+
+
+@lru_cache(maxsize=4096)
+def group(order: int, generators: tuple[Signed, ...]) -> Group:
+    """The group that `generators` generate, in the form that suits it."""
+    identity = tuple(range(order))
+    moving = tuple(dict.fromkeys(g for g in generators if g != (identity, 1)))
+    if not moving:
+        return Group(order, (), (), (), identity)
+    sets = None if (identity, -1) in moving else _exchange_sets(order, moving)
+    if sets is None:
+        return Group(order, moving, (), closure(order, moving), identity)
+    colours = list(identity)
+    for axes, _ in sets:
+        for axis in axes:
+            colours[axis] = axes[0]
+    return Group(order, moving, sets, (), tuple(colours))
+
+
+def trivial_group(order: int) -> Group:
+    """The group with the identity alone."""
+    return group(order, ())
+
+
+def closure(order: int, generators: Iterable[Signed]) -> tuple[Signed, ...]:
+    """All products of the generators, sorted; BudgetError beyond 5040."""
+    identity: Signed = (tuple(range(order)), 1)
+    found = {identity}
+    frontier = [identity]
+    while frontier:
+        permutation, sign = frontier.pop()
+        for other, other_sign in generators:
+            new = (tuple(permutation[p] for p in other), sign * other_sign)
+            if new not in found:
+                found.add(new)
+                frontier.append(new)
+        if len(found) > _LARGEST:
+            raise BudgetError(f"a symmetry group with more than {_LARGEST} elements on {order} axes; declare exchanges of sets of axes")
+    return tuple(sorted(found))
+
+
+def _exchange_sets(order: int, generators: Sequence[Signed]) -> tuple[tuple[tuple[int, ...], int], ...] | None:
+    """The group as full exchanges of disjoint sets of axes, if its generators show that; else None."""
+    root = list(range(order))
+
+    def find(a: int) -> int:
+        while root[a] != a:
+            a = root[a]
+        return a
+
+    swaps: list[tuple[int, int, int]] = []
+    for permutation, sign in generators:
+        moved = [a for a in range(order) if permutation[a] != a]
+        if len(moved) == 2:
+            swaps.append((moved[0], moved[1], sign))
+            a, b = sorted((find(moved[0]), find(moved[1])))
+            root[b] = a
+    for permutation, sign in generators:
+        if any(find(permutation[a]) != find(a) for a in range(order)):
+            return None
+    sign_of: dict[int, int] = {}
+    for a, _, sign in swaps:
+        if sign_of.setdefault(find(a), sign) != sign:
+            return None
+    for permutation, sign in generators:
+        expected = 1
+        for start in sign_of:
+            axes = [a for a in range(order) if find(a) == start]
+            if sign_of[start] < 0:
+                expected *= _parity([permutation[a] for a in axes])
+        if expected != sign:
+            return None
+    return tuple((tuple(a for a in range(order) if find(a) == start), sign_of[start]) for start in sorted(sign_of))
+
+
+def _parity(values: Sequence[int]) -> int:
+    sign = 1
+    for i in range(len(values)):
+        for j in range(i):
+            if values[j] > values[i]:
+                sign = -sign
+    return sign
+
+
+def swap(order: int, first: Sequence[int], second: Sequence[int], sign: int = 1) -> Signed:
+    """The exchange of the axes `first` with the axes `second`, one by one."""
+    permutation = list(range(order))
+    for a, b in zip(first, second, strict=True):
+        permutation[a], permutation[b] = b, a
+    return tuple(permutation), sign
+
+
+def fact_generators(order: int, facts: Iterable[Fact]) -> tuple[Signed, ...]:
+    """The exchanges that declared facts state (`symmetric`, `skew`, `pd`, `symmetric(0 2, 1 3)` ...)."""
+    found: list[Signed] = []
+    for fact in facts:
+        half = order // 2
+        if fact.name in ("symmetric", "skew", "antisymmetric"):
+            groups = fact.axes or ((0,), (1,))
+            sign = 1 if fact.name == "symmetric" else -1
+            if any(len(g) != len(groups[0]) for g in groups):
+                raise FactError(f"{fact}: the groups of axes must be equally long")
+            for left, right in zip(groups, groups[1:], strict=False):
+                found.append(swap(order, left, right, sign))
+        elif fact.name in ("pd", "psd", "diagonal"):
+            found.append(swap(order, range(half), range(half, order)))
+    return tuple(found)

@@ -1,0 +1,193 @@
+"""Canonical sums: like terms merged exactly, common copies and ones outside, content and sign outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from tensorgrad.diagram.canonical import Form, canonical
+from tensorgrad.diagram.draft import Draft
+from tensorgrad.diagram.nodes import Handle, Legs, Network, Ref, Total
+from tensorgrad.diagram.symmetry import Signed
+from tensorgrad.sizes import MINUS_ONE, ONE, ZERO, Poly, content_of
+
+if TYPE_CHECKING:
+    from tensorgrad.diagram.store import Store
+
+Terms = dict[tuple[Handle, Legs], Poly]
+"""Like terms: (handle, legs) -> coefficient; legs[p] is the sum's axis that the handle's axis p is."""
+
+
+def canonical_total(store: Store, terms: Iterable[tuple[Poly, Ref]], dims: tuple[Poly, ...]) -> Ref:
+    """The canonical sum of coefficient * reference."""
+    merged = _like_terms(store, terms)
+    if not merged:
+        return store.zero(dims)
+    if len(merged) == 1:
+        ((handle, legs), coefficient) = next(iter(merged.items()))
+        return store.scaled(coefficient, (handle, _inverse(legs)))
+    hoisted = _hoist(store, merged, dims)
+    if hoisted is not None:
+        return hoisted
+    return _canonical(store, merged, dims)
+
+
+def _inverse(perm: Sequence[int]) -> tuple[int, ...]:
+    out = [0] * len(perm)
+    for a, p in enumerate(perm):
+        out[p] = a
+    return tuple(out)
+
+
+def _like_terms(store: Store, terms: Iterable[tuple[Poly, Ref]]) -> Terms:
+    merged: Terms = {}
+    stack = [(c, store.resolve(ref)) for c, ref in reversed(list(terms))]
+    while stack:
+        coefficient, (handle, perm) = stack.pop()
+        if not coefficient:
+            continue
+        total = store.total_of(handle)
+        if total is not None:
+            stack.extend((coefficient * c, store.resolve((h, tuple(q[p] for p in perm)))) for c, h, q in reversed(total.terms))
+            continue
+        network = store.network_of(handle)
+        if network is not None and network.coefficient is not ONE:
+            stack.append((coefficient * network.coefficient, _without_coefficient(store, network, perm)))
+            continue
+        legs, sign = store.group_of(handle).arrange(_inverse(perm))
+        if sign:
+            key = (handle, legs)
+            new = merged.get(key, ZERO) + (coefficient if sign > 0 else coefficient * MINUS_ONE)
+            if new:
+                merged[key] = new
+            else:
+                merged.pop(key, None)
+    return merged
+
+
+def _without_coefficient(store: Store, network: Network, perm: Legs) -> Ref:
+    draft = Draft()
+    edges = draft.edges(network.dims)
+    draft.operands = [(h, [edges[e] for e in legs]) for h, legs in network.operands]
+    draft.boundary = [edges[network.boundary[p]] for p in perm]
+    return store.resolve(store.network(draft))
+
+
+def _hoist(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> Ref | None:
+    """Axes that every term has equal, or along which every term is constant, leave the sum."""
+    order = len(dims)
+    if not order:
+        return None
+    same: list[list[int]] | None = None
+    constant: set[int] | None = None
+    for handle, legs in merged:
+        network = store.network_of(handle)
+        if network is None:
+            return None
+        touched = {e for _, ls in network.operands for e in ls}
+        edge = {legs[p]: e for p, e in enumerate(network.boundary)}
+        edge_list = [edge[a] for a in range(order)]
+        mine = {a for a in range(order) if edge_list[a] not in touched and edge_list.count(edge_list[a]) == 1}
+        constant = mine if constant is None else constant & mine
+        same = [edge_list] if same is None else [*same, edge_list]
+    assert same is not None and constant is not None
+    keys = [tuple(edges[a] for edges in same) for a in range(order)]
+    keep = [a for a in range(order) if a not in constant and keys.index(keys[a]) == a]
+    if len(keep) == order:
+        return None
+    small = store.total([(c, _diagonal(store, h, legs, keep)) for (h, legs), c in merged.items()], [dims[a] for a in keep])
+    draft = Draft()
+    edges = draft.edges(dims)
+    draft.boundary = [edges[keys.index(keys[a])] if a not in constant else edges[a] for a in range(order)]
+    by_axis = [0] * len(keep)
+    for a, p in enumerate(small[1]):
+        by_axis[p] = edges[keep[a]]
+    draft.operands = [(small[0], by_axis)]
+    for a in range(order):
+        if a not in draft.boundary:
+            draft.dims[edges[a]] = ONE
+    return store.network(draft)
+
+
+def _diagonal(store: Store, handle: Handle, legs: Legs, keep: Sequence[int]) -> Ref:
+    """The term on the axes `keep` alone (the others are copies of these, or the term is constant along them)."""
+    network = store.network_of(handle)
+    assert network is not None
+    axis_edge = {legs[p]: e for p, e in enumerate(network.boundary)}
+    kept = {axis_edge[a] for a in keep}
+    touched = {e for _, ls in network.operands for e in ls}
+    draft = Draft(network.coefficient)
+    edges = draft.edges(d if e in kept or e in touched else ONE for e, d in enumerate(network.dims))
+    draft.operands = [(h, [edges[e] for e in ls]) for h, ls in network.operands]
+    draft.boundary = [edges[axis_edge[a]] for a in keep]
+    return store.network(draft)
+
+
+def _canonical(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> Ref:
+    content = content_of(merged.values())
+    if content is not ONE:
+        inverse = content.inverse()
+        merged = {key: c * inverse for key, c in merged.items()}
+    sign = _sign(merged)
+    candidates = [1, -1] if sign == 0 else [sign]
+    forms = [_form(store, {k: c if s > 0 else -c for k, c in merged.items()}, dims) for s in candidates]
+    best = min(range(len(forms)), key=lambda k: forms[k][1])
+    form, key = forms[best]
+    generators = list(form.generators)
+    if len(forms) == 2 and forms[0][1] == forms[1][1]:
+        first, second = forms[0][0].edges, forms[1][0].edges
+        position = {a: k for k, a in enumerate(second)}
+        generators.append((tuple(position[a] for a in first), -1))
+    node = Total(key[0], tuple(dims[a] for a in form.edges))
+    handle = store.add(("total", *key), node, node.dims, tuple(generators))
+    ref: Ref = (handle, _inverse(form.edges))
+    coefficient = content if candidates[best] > 0 else content * MINUS_ONE
+    return store.scaled(coefficient, ref) if coefficient is not ONE else ref
+
+
+def _sign(merged: Terms) -> int:
+    """The sign that makes the sum's first unbalanced coefficients positive; 0 if each handle's signs balance."""
+    by_handle: dict[Handle, list[Poly]] = {}
+    for (handle, _), c in merged.items():
+        by_handle.setdefault(handle, []).append(c)
+    for handle in sorted(by_handle):
+        here = sorted(by_handle[handle])
+        there = sorted(-c for c in here)
+        if here != there:
+            return 1 if here > there else -1
+    return 0
+
+
+def _form(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> tuple[Form, tuple[tuple[tuple[Poly, Handle, Legs], ...], tuple[Poly, ...]]]:
+    coefficients = sorted(set(merged.values()))
+    rank = {c: k for k, c in enumerate(coefficients)}
+    scale = len(coefficients)
+    operands = [(h * scale + rank[c], legs) for (h, legs), c in merged.items()]
+    size_rank = {d: k for k, d in enumerate(sorted(set(dims)))}
+    colours = {a: size_rank[d] for a, d in enumerate(dims)}
+    form = canonical(operands, colours, lambda colour: store.group_of(colour // scale))
+    # Each term's own sign enters its coefficient; `canonical` multiplies them, which is meant for products.
+    number = {a: k for k, a in enumerate(form.edges)}
+    terms: list[tuple[Poly, Handle, Legs]] = []
+    for (h, legs), c in merged.items():
+        arranged, sign = store.group_of(h).arrange([number[a] for a in legs])
+        terms.append((c if sign > 0 else -c, h, _inverse(arranged)))
+    terms.sort(key=lambda t: (t[1], t[2], t[0]))
+    generators = tuple(_checked(merged, store, form, g) for g in form.generators)
+    cleaned = tuple(g for g in generators if g is not None)
+    form = Form(form.operands, form.edges, 1, cleaned)
+    return form, (tuple(terms), tuple(dims[a] for a in form.edges))
+
+
+def _checked(merged: Terms, store: Store, form: Form, generator: Signed) -> Signed | None:
+    """An axis permutation as a symmetry of the sum: every term must go to a term with the same coefficient, signs included."""
+    edges = form.edges
+    for sign in (1, -1):
+        image: Terms = {}
+        for (h, legs), c in merged.items():
+            moved = [edges[generator[0][edges.index(a)]] for a in legs]
+            arranged, s = store.group_of(h).arrange(moved)
+            image[h, arranged] = c * Poly.constant(s * sign)
+        if image == merged:
+            return generator[0], sign
+    return None

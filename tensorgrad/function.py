@@ -1,0 +1,187 @@
+"""Declarations of functions: for each one its name, the axes it acts on, its numeric meaning, cost and domain.
+
+A function takes arguments whose axes are either *batch* axes (aligned by name, the function is applied entry by
+entry over them) or *acted* axes, in groups: `inv` acts on two groups (rows, columns), `softmax` on one, `exp` on none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import erf
+from typing import Any, Literal
+
+Numeric = Callable[..., Any]
+"""`meaning(np, *arrays)`: acted groups are the last axes, one axis a group, batch axes lead and broadcast."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function: `acts[k]` groups of axes of argument k are acted on, `produces` are the result's own groups.
+
+    `produces` lists, for each produced group, the acted group of argument 0 whose sizes it has: `inv` produces
+    `(1, 0)` (its rows are as many as its argument's columns), `softmax` `(0,)`, `det` and `logsumexp` none.
+    `transpose` says what exchanging the two acted groups does: "commutes" (inv(A.T) = inv(A).T), "invariant"
+    (det(A.T) = det(A)) or nothing known. `domain` is the fact of argument 0 that makes the value defined.
+    `cost` is (c, e): c * size**e operations an application (per batch entry), size being that of the first group.
+    """
+
+    name: str
+    acts: tuple[int, ...] = (0,)
+    produces: tuple[int, ...] = ()
+    transpose: Literal["", "commutes", "invariant"] = ""
+    domain: str = ""
+    cost: tuple[Fraction, int] = (Fraction(1), 0)
+    derivative: int = 0
+    known: bool = True
+    meaning: Numeric | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether it acts on no axes: applied entry by entry."""
+        return not any(self.acts)
+
+    @property
+    def square(self) -> bool:
+        """Whether its two acted groups must have the same sizes."""
+        return self.acts[0] == 2 and self.name != "pinv"
+
+    def differentiate(self) -> Function:
+        """`d(f)`: the derivative function; of a function of one vector it produces one more axis, the gradient's."""
+        grown = (*self.produces, 0) if self.acts[0] else self.produces
+        return replace(self, derivative=self.derivative + 1, produces=grown, meaning=None)
+
+    def __str__(self) -> str:
+        return "d(" * self.derivative + self.name + ")" * self.derivative
+
+
+def _sigmoid(np: Any, x: Any) -> Any:
+    return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
+
+
+def _logsumexp(np: Any, x: Any) -> Any:
+    top = x.max(axis=-1, keepdims=True)
+    return np.log(np.exp(x - top).sum(axis=-1)) + top[..., 0]
+
+
+def _softmax(np: Any, x: Any) -> Any:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _erf(np: Any, x: Any) -> Any:
+    return np.vectorize(erf, otypes=[float])(x)
+
+
+def _inverse(np: Any, x: Any) -> Any:
+    singular = np.linalg.cond(x) > 1e12
+    return np.where(singular[..., None, None], np.nan, np.linalg.inv(np.where(singular[..., None, None], np.eye(x.shape[-1]), x)))
+
+
+def _logdet(np: Any, x: Any) -> Any:
+    value = np.linalg.slogdet(x)[1]
+    return np.where(np.isfinite(value), value, np.nan)
+
+
+def _adjugate(np: Any, x: Any) -> Any:
+    n = x.shape[-1]
+    out = np.empty(x.shape)
+    for i in range(n):
+        for j in range(n):
+            minor = np.delete(np.delete(x, j, axis=-2), i, axis=-1)
+            out[..., i, j] = (-1) ** (i + j) * (np.linalg.det(minor) if n > 1 else 1.0)
+    return out
+
+
+def _expm(np: Any, x: Any) -> Any:
+    from scipy.linalg import expm
+
+    return expm(x)
+
+
+def _through_eigenvalues(scalar: Callable[[Any, Any], Any]) -> Numeric:
+    def meaning(np: Any, x: Any) -> Any:
+        values, vectors = np.linalg.eig(x.astype(complex))
+        cut = np.any((np.abs(values.imag) < 1e-12) & (values.real <= 0), axis=-1)
+        result = (vectors * scalar(np, values)[..., None, :]) @ np.linalg.inv(vectors)
+        return np.where(cut[..., None, None], np.nan, result.real)
+
+    return meaning
+
+
+def _matpow(np: Any, x: Any, exponent: Any) -> Any:
+    batch = np.broadcast_shapes(x.shape[:-2], exponent.shape)
+    x, exponent = np.broadcast_to(x, (*batch, *x.shape[-2:])), np.broadcast_to(exponent, batch)
+    out = np.empty(x.shape)
+    for k in np.ndindex(*batch):
+        power = exponent[k]
+        singular = power < 0 and np.linalg.cond(x[k]) > 1e12
+        out[k] = np.nan if power != int(power) or singular else np.linalg.matrix_power(x[k], int(power))
+    return out
+
+
+def _power(np: Any, base: Any, exponent: Any) -> Any:
+    base, exponent = np.broadcast_arrays(np.asarray(base, float), np.asarray(exponent, float))
+    whole = exponent == np.floor(exponent)
+    defined = np.where(whole, (base != 0) | (exponent >= 0), (base > 0) | ((base == 0) & (exponent > 0)))
+    safe = np.where(defined, base, 1.0)
+    return np.where(defined, np.power(np.where(whole, safe, np.abs(safe)), exponent), np.nan)
+
+
+def _where(condition: Callable[[Any], Any], value: Callable[[Any, Any], Any]) -> Numeric:
+    return lambda np, x: np.where(condition(x), value(np, np.where(condition(x), x, 1.0)), np.nan)
+
+
+def _elementwise(name: str, meaning: Numeric, domain: str = "") -> Function:
+    return Function(name, domain=domain, meaning=meaning)
+
+
+def _matrix(
+    name: str, meaning: Numeric, produces: tuple[int, ...], cost: Fraction | int, domain: str = "", acts: tuple[int, ...] = (2,)
+) -> Function:
+    transpose: Literal["commutes", "invariant"] = "commutes" if produces else "invariant"
+    return Function(name, acts, produces, transpose, domain, (Fraction(cost), 3), meaning=meaning)
+
+
+_DECLARED = (
+    _elementwise("exp", lambda np, x: np.exp(x)),
+    _elementwise("log", _where(lambda x: x > 0, lambda np, x: np.log(x)), "positive"),
+    _elementwise("sqrt", _where(lambda x: x >= 0, lambda np, x: np.sqrt(x)), "nonnegative"),
+    _elementwise("sin", lambda np, x: np.sin(x)),
+    _elementwise("cos", lambda np, x: np.cos(x)),
+    _elementwise("tan", lambda np, x: np.tan(x)),
+    _elementwise("sinh", lambda np, x: np.sinh(x)),
+    _elementwise("cosh", lambda np, x: np.cosh(x)),
+    _elementwise("tanh", lambda np, x: np.tanh(x)),
+    _elementwise("abs", lambda np, x: np.abs(x)),
+    _elementwise("sign", lambda np, x: np.sign(x)),
+    _elementwise("relu", lambda np, x: np.maximum(x, 0.0)),
+    _elementwise("step", lambda np, x: (x > 0) * 1.0),
+    _elementwise("sigmoid", _sigmoid),
+    _elementwise("softplus", lambda np, x: np.logaddexp(x, 0.0)),
+    _elementwise("erf", _erf),
+    _elementwise("gelu", lambda np, x: x * (1 + _erf(np, x / np.sqrt(2.0))) / 2),
+    Function("pow", (0, 0), meaning=_power),
+    Function("softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=_softmax),
+    Function("log_softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=lambda np, x: x - _logsumexp(np, x)[..., None]),
+    Function("logsumexp", (1,), cost=(Fraction(3), 1), meaning=_logsumexp),
+    Function("max", (1,), cost=(Fraction(1), 1), meaning=lambda np, x: x.max(axis=-1)),
+    _matrix("inv", _inverse, (1, 0), 2, "invertible"),
+    _matrix("pinv", lambda np, x: np.linalg.pinv(x), (1, 0), 10),
+    _matrix("adj", _adjugate, (1, 0), 3),
+    _matrix("expm", _expm, (0, 1), 20),
+    _matrix("logm", _through_eigenvalues(lambda np, v: np.log(v)), (0, 1), 30),
+    _matrix("sqrtm", _through_eigenvalues(lambda np, v: np.sqrt(v)), (0, 1), 30),
+    _matrix("matpow", _matpow, (0, 1), 4, acts=(2, 0)),
+    _matrix("det", lambda np, x: np.linalg.det(x), (), Fraction(2, 3)),
+    _matrix("logdet", _logdet, (), Fraction(2, 3), "invertible"),
+)
+
+FUNCTIONS: dict[str, Function] = {f.name: f for f in _DECLARED}
+"""Every function of the notation that is not structure, by name."""
+
+
+def unknown(name: str, vector: bool = False) -> Function:
+    """An unknown smooth function: elementwise, or (`vector`) a scalar function of one vector."""
+    return Function(name, (1,) if vector else (0,), known=False)

@@ -1,0 +1,306 @@
+"""Symbolic sizes and coefficients: Laurent polynomials in size symbols with rational coefficients.
+
+A `Poly` is interned, so equal polynomials are the same object and comparing them is `is`. A size is a `Poly`
+that a positive integer can be read from (`n`, `n*m`, `n + 1`, `3`). sympy is imported only to convert.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from math import gcd, lcm
+from typing import Any, Union
+
+from tensorgrad.errors import SizeError
+
+Monomial = tuple[tuple[str, int], ...]
+"""Symbols with their non-zero exponents, sorted by symbol."""
+
+SizeLike = Union["Poly", int, str, Any]
+"""What a user may write for a size: an int, a symbol's name, a sympy expression, or a Poly."""
+
+
+class Poly:
+    """An interned Laurent polynomial, `sum(c * n**a * m**b ...)`, exact and immutable.
+
+    >>> n = Poly.symbol("n")
+    >>> str((n + 1) * n), (n + n) is (2 * n)
+    ('n**2 + n', True)
+    """
+
+    __slots__ = ("_key", "terms")
+    _table: dict[tuple[tuple[Monomial, Fraction], ...], Poly] = {}
+    terms: tuple[tuple[Monomial, Fraction], ...]
+
+    def __new__(cls, terms: Mapping[Monomial, Fraction]) -> Poly:
+        key = tuple(sorted((m, c) for m, c in terms.items() if c))
+        found = cls._table.get(key)
+        if found is None:
+            found = super().__new__(cls)
+            found.terms = key
+            found._key = _text(key)
+            cls._table[key] = found
+        return found
+
+    @staticmethod
+    def constant(value: int | Fraction) -> Poly:
+        """The number `value`."""
+        return Poly({(): Fraction(value)})
+
+    @staticmethod
+    def symbol(name: str) -> Poly:
+        """The size symbol `name`."""
+        return Poly({((name, 1),): Fraction(1)})
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Names of the symbols it contains, sorted."""
+        return tuple(sorted({s for m, _ in self.terms for s, _ in m}))
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it contains no symbol."""
+        return not self.terms or (len(self.terms) == 1 and not self.terms[0][0])
+
+    @property
+    def is_monomial(self) -> bool:
+        """Whether it has exactly one term (so it is non-zero for positive sizes)."""
+        return len(self.terms) == 1
+
+    @property
+    def number(self) -> Fraction:
+        """Its value when it contains no symbol; SizeError otherwise."""
+        if not self.terms:
+            return Fraction(0)
+        if not self.is_constant:
+            raise SizeError(f"{self} is not a number: it contains {', '.join(self.symbols)}; give these a value")
+        return self.terms[0][1]
+
+    def evaluate(self, dims: Mapping[str, int]) -> Fraction:
+        """Its value with `dims` for the symbols; SizeError names a symbol without a value."""
+        total = Fraction(0)
+        for monomial, coefficient in self.terms:
+            value = coefficient
+            for symbol, exponent in monomial:
+                if symbol not in dims:
+                    raise SizeError(f"the size {symbol} has no value; give it, for example dims={symbol}=3")
+                value *= Fraction(dims[symbol]) ** exponent
+            total += value
+        return total
+
+    def substitute(self, sizes: Mapping[str, Poly]) -> Poly:
+        """Replace symbols by polynomials; negative powers only of monomials."""
+        if not any(s in sizes for s in self.symbols):
+            return self
+        total = ZERO
+        for monomial, coefficient in self.terms:
+            value = Poly.constant(coefficient)
+            for symbol, exponent in monomial:
+                value = value * sizes.get(symbol, Poly.symbol(symbol)) ** exponent
+            total = total + value
+        return total
+
+    def __add__(self, other: Poly | int | Fraction) -> Poly:
+        return _add(self, as_poly(other))
+
+    def __mul__(self, other: Poly | int | Fraction) -> Poly:
+        return _multiply(self, as_poly(other))
+
+    def __sub__(self, other: Poly | int | Fraction) -> Poly:
+        return _add(self, _multiply(MINUS_ONE, as_poly(other)))
+
+    def __rsub__(self, other: int | Fraction) -> Poly:
+        return as_poly(other) - self
+
+    def __neg__(self) -> Poly:
+        return _multiply(MINUS_ONE, self)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __pow__(self, exponent: int) -> Poly:
+        if exponent < 0:
+            return self.inverse() ** -exponent
+        result = ONE
+        for _ in range(exponent):
+            result = result * self
+        return result
+
+    def inverse(self) -> Poly:
+        """1 over a monomial; SizeError for a sum, whose inverse is no Laurent polynomial."""
+        if not self.is_monomial:
+            raise SizeError(f"1/({self}) is not a Laurent polynomial")
+        monomial, coefficient = self.terms[0]
+        return Poly({tuple((s, -e) for s, e in monomial): 1 / coefficient})
+
+    def content(self) -> Poly:
+        """The largest monomial that divides every term, positive: `6*n**2 + 4*n` has content `2*n`."""
+        return content_of((self,))
+
+    def divide(self, other: Poly) -> Poly | None:
+        """The exact quotient self / other if it is a Laurent polynomial, else None."""
+        if other.is_monomial:
+            return self * other.inverse()
+        return _divide(self, other)
+
+    def sympy(self) -> Any:
+        """The same as a sympy expression in positive integer symbols, or an int for a constant integer."""
+        from sympy import Integer, Rational, Symbol
+
+        total: Any = Integer(0)
+        for monomial, coefficient in self.terms:
+            value: Any = Rational(coefficient.numerator, coefficient.denominator)
+            for symbol, exponent in monomial:
+                value = value * Symbol(symbol) ** exponent
+            total = total + value
+        return int(total) if self.is_constant and self.number.denominator == 1 else total
+
+    def __bool__(self) -> bool:
+        return bool(self.terms)
+
+    def __lt__(self, other: Poly) -> bool:
+        return self.terms < other.terms
+
+    def __str__(self) -> str:
+        return self._key
+
+    def __repr__(self) -> str:
+        return f"Poly({self._key!r})"
+
+    def __reduce__(self) -> Any:
+        return Poly, (dict(self.terms),)
+
+
+@lru_cache(maxsize=65536)
+def _add(a: Poly, b: Poly) -> Poly:
+    terms = dict(a.terms)
+    for monomial, coefficient in b.terms:
+        terms[monomial] = terms.get(monomial, Fraction(0)) + coefficient
+    return Poly(terms)
+
+
+@lru_cache(maxsize=65536)
+def _multiply(a: Poly, b: Poly) -> Poly:
+    terms: dict[Monomial, Fraction] = {}
+    for m1, c1 in a.terms:
+        for m2, c2 in b.terms:
+            exponents = dict(m1)
+            for symbol, exponent in m2:
+                exponents[symbol] = exponents.get(symbol, 0) + exponent
+            monomial = tuple((s, e) for s, e in sorted(exponents.items()) if e)
+            terms[monomial] = terms.get(monomial, Fraction(0)) + c1 * c2
+    return Poly(terms)
+
+
+@lru_cache(maxsize=4096)
+def _divide(a: Poly, b: Poly) -> Poly | None:
+    from sympy import Poly as SympyPoly
+    from sympy import Symbol, div
+
+    shift_a, shift_b = a.content(), b.content()
+    numerator, denominator = a * shift_a.inverse(), b * shift_b.inverse()
+    generators = [Symbol(s) for s in sorted({*numerator.symbols, *denominator.symbols})]
+    quotient, rest = div(
+        SympyPoly(numerator.sympy(), *generators, domain="QQ"),
+        SympyPoly(denominator.sympy(), *generators, domain="QQ"),
+    )
+    if not rest.is_zero:
+        return None
+    return from_sympy(quotient.as_expr()) * shift_a * shift_b.inverse()
+
+
+def _text(terms: Iterable[tuple[Monomial, Fraction]]) -> str:
+    ordered = sorted(terms, key=lambda t: (-sum(e for _, e in t[0]), t[0]))
+    parts: list[str] = []
+    for monomial, coefficient in ordered:
+        factors = [s if e == 1 else f"{s}**{e}" if e > 0 else f"{s}**({e})" for s, e in monomial]
+        magnitude = abs(coefficient)
+        if magnitude != 1 or not factors:
+            number = str(magnitude) if magnitude.denominator == 1 or not factors else f"({magnitude})"
+            factors.insert(0, number)
+        sign = "-" if coefficient < 0 else "+"
+        parts.append(f" {sign} {'*'.join(factors)}" if parts else f"{'-' if sign == '-' else ''}{'*'.join(factors)}")
+    return "".join(parts) or "0"
+
+
+ZERO = Poly({})
+ONE = Poly.constant(1)
+MINUS_ONE = Poly.constant(-1)
+
+
+def content_of(polys: Iterable[Poly]) -> Poly:
+    """The largest positive rational monomial that divides every term of every polynomial."""
+    terms = [t for p in polys for t in p.terms]
+    numerator = gcd(*(c.numerator for _, c in terms))
+    denominator = lcm(*(c.denominator for _, c in terms))
+    exponents = [dict(m) for m, _ in terms]
+    common = [(s, min(e.get(s, 0) for e in exponents)) for s in sorted({s for e in exponents for s in e})]
+    return Poly({tuple((s, e) for s, e in common if e): Fraction(numerator, denominator)})
+
+
+def as_poly(value: Poly | int | Fraction) -> Poly:
+    """`value` as a polynomial."""
+    return value if isinstance(value, Poly) else Poly.constant(value)
+
+
+def from_sympy(expression: Any) -> Poly:
+    """A sympy expression (sums, products and integer powers of symbols and rationals) as a Poly.
+
+    Raises SizeError for anything else, naming the expression.
+    """
+    from sympy import Rational, expand
+
+    total: dict[Monomial, Fraction] = {}
+    for term, number in expand(expression).as_coefficients_dict().items():
+        powers = term.as_powers_dict()
+        monomial: list[tuple[str, int]] = []
+        coefficient = Fraction(int(Rational(number).p), int(Rational(number).q))
+        for base, exponent in powers.items():
+            if base == 1:
+                continue
+            if not (base.is_Symbol and exponent.is_Integer):
+                raise SizeError(f"{expression} is not a size: use sums and products of symbols and integers")
+            monomial.append((str(base), int(exponent)))
+        key = tuple(sorted(monomial))
+        total[key] = total.get(key, Fraction(0)) + coefficient
+    return Poly(total)
+
+
+def size(value: SizeLike) -> Poly:
+    """Read a size: a positive integer, a symbol's name, a sympy expression or a Poly.
+
+    Raises SizeError for 0, negative numbers, fractions and other objects.
+
+    >>> size("n"), size(3)
+    (Poly('n'), Poly('3'))
+    """
+    if isinstance(value, bool):
+        raise SizeError(f"{value!r} is not a size: use a positive integer or a symbol")
+    if isinstance(value, Poly):
+        result = value
+    elif isinstance(value, int):
+        result = Poly.constant(value)
+    elif isinstance(value, str):
+        if not re.fullmatch(r"[^\W\d]\w*", value):
+            raise SizeError(f"{value!r} is not a size symbol: use a name such as 'n', an integer, or a sympy expression")
+        result = Poly.symbol(value)
+    elif hasattr(value, "free_symbols"):
+        result = from_sympy(value)
+    else:
+        raise SizeError(f"{value!r} is not a size: use a positive integer, a symbol's name or a sympy expression")
+    if not result or (result.is_constant and (result.number <= 0 or result.number.denominator != 1)):
+        raise SizeError(f"the size {result} is not a positive integer: sizes start at 1")
+    return result
+
+
+def symbols(names: str) -> Any:
+    """Size symbols as sympy symbols: `n, m = symbols("n m")` (sympy.symbols).
+
+    >>> symbols("n m")
+    (n, m)
+    """
+    from sympy import symbols as sympy_symbols
+
+    return sympy_symbols(names)

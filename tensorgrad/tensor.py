@@ -1,0 +1,730 @@
+"""Tensors with named edges: immutable expression nodes, and the operators a user writes with them.
+
+Nodes know their free edges and sizes and nothing else. What they mean numerically is in `numeric`, what is equal to
+what in `diagram` and `egraph`. Names of summed edges are local to the `Product` that sums them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+from tensorgrad.errors import EdgeError, SizeError
+from tensorgrad.function import FUNCTIONS, Function
+from tensorgrad.sizes import ONE, Poly, SizeLike, as_poly, size
+
+if TYPE_CHECKING:
+    from tensorgrad.api import Derivation
+
+Number = Union[int, float, Fraction]
+TensorLike = Union["Tensor", Number, Poly]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A property of a tensor, `symmetric`, `pd`, `antisymmetric(0,1,2)`; `axes` are the groups named, if any.
+
+    `symmetric(0,1)` has axes `((0,), (1,))`, `symmetric(0 2, 1 3)` has `((0, 2), (1, 3))`.
+    """
+
+    name: str
+    axes: tuple[tuple[int, ...], ...] = ()
+
+    def __str__(self) -> str:
+        groups = ", ".join(" ".join(map(str, group)) for group in self.axes)
+        return f"{self.name}({groups})" if self.axes else self.name
+
+
+class Tensor:
+    """A tensor expression: free edges by name, each with a size.
+
+    >>> from tensorgrad import Variable
+    >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+    >>> (A @ x).edges
+    ('i',)
+    """
+
+    __slots__ = ("__dict__", "__weakref__")
+    edges: tuple[str, ...]
+    dims: tuple[Poly, ...]
+
+    @property
+    def order(self) -> int:
+        """Number of free edges."""
+        return len(self.edges)
+
+    @property
+    def sizes(self) -> dict[str, Poly]:
+        """Free edge -> size, in the order of `edges`."""
+        return dict(zip(self.edges, self.dims, strict=True))
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """Free edge -> size as an int or a sympy expression."""
+        return {edge: dim.sympy() for edge, dim in self.sizes.items()}
+
+    @property
+    def children(self) -> tuple[Tensor, ...]:
+        """The tensors this node is made of."""
+        return ()
+
+    def rename(self, mapping: Mapping[str, str] | None = None, /, **names: str) -> Tensor:
+        """Give free edges new names, all at once: `t.rename(i="j")`, or with a mapping for odd names.
+
+        Raises EdgeError for an edge that is not there, or for two edges of one name.
+        """
+        changes = {**(mapping or {}), **names}
+        for old in changes:
+            if old not in self.edges:
+                raise EdgeError(f"cannot rename {old!r}: the tensor has the edges {_listed(self.edges)}")
+        return renamed(self, tuple(changes.get(e, e) for e in self.edges))
+
+    def __add__(self, other: TensorLike) -> Tensor:
+        return add([self, tensor(other)], [Fraction(1), Fraction(1)])
+
+    def __radd__(self, other: TensorLike) -> Tensor:
+        return tensor(other) + self
+
+    def __sub__(self, other: TensorLike) -> Tensor:
+        return add([self, tensor(other)], [Fraction(1), Fraction(-1)])
+
+    def __rsub__(self, other: TensorLike) -> Tensor:
+        return tensor(other) - self
+
+    def __neg__(self) -> Tensor:
+        return Sum((self,), (Fraction(-1),))
+
+    def __matmul__(self, other: TensorLike) -> Tensor:
+        """Contract all shared edges."""
+        right = tensor(other)
+        shared = set(self.edges) & set(right.edges)
+        names = [e for e in (*self.edges, *right.edges) if e not in shared]
+        return Product((self, right), tuple(names))
+
+    def __rmatmul__(self, other: TensorLike) -> Tensor:
+        return tensor(other) @ self
+
+    def __mul__(self, other: TensorLike) -> Tensor:
+        """Align shared edges (Hadamard), outer over the others."""
+        right = tensor(other)
+        return Product((self, right), tuple(dict.fromkeys((*self.edges, *right.edges))))
+
+    def __rmul__(self, other: TensorLike) -> Tensor:
+        return tensor(other) * self
+
+    def __truediv__(self, other: TensorLike) -> Tensor:
+        return self * power(tensor(other), -1)
+
+    def __rtruediv__(self, other: TensorLike) -> Tensor:
+        return tensor(other) / self
+
+    def __pow__(self, exponent: TensorLike) -> Tensor:
+        """Entry by entry."""
+        return power(self, exponent)
+
+    def __eq__(self, other: object) -> bool:
+        """Equality of tensors with the same edge names: one canonical diagram (bound names, factor order do not count)."""
+        if not isinstance(other, Tensor):
+            return NotImplemented
+        if self is other:
+            return True
+        from tensorgrad.equality import same
+
+        return same(self, other)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.sizes.items()))
+
+    def __str__(self) -> str:
+        from tensorgrad.notation import to_text
+
+        return to_text(self)
+
+    def __repr__(self) -> str:
+        from tensorgrad.notation import to_exact_text
+
+        return to_exact_text(self)
+
+    def __bool__(self) -> bool:
+        raise TypeError("a tensor has no truth value; compare with ==, or ask tg.prove")
+
+    def depends_on(self, variable: Variable) -> bool:
+        """Whether the variable (by name) occurs in the expression."""
+        return any(isinstance(t, Variable) and t.name == variable.name for t in walk(self))
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables that occur, in order of first occurrence."""
+        found = {t.name: t for t in walk(self) if isinstance(t, Variable)}
+        return tuple(found.values())
+
+    def grad(self, variable: Variable, new_names: Mapping[str, str] | Sequence[str] | None = None) -> Tensor:
+        """The derivative node with respect to `variable`; its edges get new names, primed with `_` until free."""
+        return Derivative(self, variable, new_names)
+
+    def substitute(self, variable: Variable, value: Tensor) -> Tensor:
+        """Replace a variable by a tensor that has the variable's edges."""
+        if set(value.edges) != set(variable.edges):
+            raise EdgeError(
+                f"cannot put a tensor with edges {_listed(value.edges)} for {variable.name}, "
+                f"which has {_listed(variable.edges)}; rename first"
+            )
+        aligned = align(value, variable.edges)
+        return rebuild(self, lambda t: aligned if isinstance(t, Variable) and t.name == variable.name else None)
+
+    def simplify(self, **options: Any) -> Tensor:
+        """The simplest equal form found; the result remembers its derivation (`explain`). Options: `tg.simplify`."""
+        from tensorgrad.api import simplify
+
+        return simplify(self, **options).tensor
+
+    def full_simplify(self, expand: bool = True) -> Tensor:
+        """The expanded polynomial normal form, or with `expand=False` the simplest form found."""
+        from tensorgrad.api import full_simplify
+
+        return full_simplify(self, expand=expand)
+
+    def explain(self) -> Derivation:
+        """How this tensor was derived, one rule a step (empty if it was written, not simplified)."""
+        from tensorgrad.api import explain
+
+        return explain(self)
+
+    def cost(self, dims: Mapping[Any, int] | None = None) -> Any:
+        """Operations of the best contraction order of the expression as it stands."""
+        from tensorgrad.api import cost
+
+        return cost(self, dims)
+
+    def is_isomorphic(self, other: Tensor, match_edges: bool = False) -> bool:
+        """Whether the diagrams agree up to names of free edges (`match_edges=True`: names must agree too)."""
+        from tensorgrad.equality import isomorphic
+
+        return isomorphic(self, other, match_edges)
+
+    def isomorphisms(self, other: Tensor) -> Iterator[dict[str, str]]:
+        """All maps of free edges to free edges that carry this diagram to the other."""
+        from tensorgrad.equality import isomorphisms
+
+        return isomorphisms(self, other)
+
+    @property
+    def symmetries(self) -> frozenset[frozenset[str]]:
+        """Orbits of the free edges under the automorphisms of the diagram."""
+        from tensorgrad.equality import symmetries
+
+        return symmetries(self)
+
+    @property
+    def declarations(self) -> str:
+        """The `let` text of its variables: `tg.parse(repr(t), let=t.declarations) == t`."""
+        from tensorgrad.notation import declarations
+
+        return declarations(self)
+
+
+def _node(cls: type) -> Any:
+    return dataclass(frozen=True, eq=False, repr=False)(cls)
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Variable(Tensor):
+    """A named tensor. `Variable("X", b, x)` names edges after symbols; `Variable("A", i="n", j=3)` names them.
+
+    Args: name; symbols (an edge named after each); edge=size; facts, a text as in a declaration ("symmetric pd");
+    edges={"name": n} for edge names that collide with parameters.
+    Raises EdgeError for two edges of one name (say `i=n, j=n`) and for an integer without a name.
+
+    >>> Variable("A", i="n", j="m").edges
+    ('i', 'j')
+    """
+
+    name: str
+    edges: tuple[str, ...]
+    dims: tuple[Poly, ...]
+    facts: tuple[Fact, ...]
+
+    def __init__(
+        self,
+        name: str,
+        *symbols: SizeLike,
+        facts: str | Iterable[Fact] = (),
+        edges: Mapping[str, SizeLike] | None = None,
+        **named: SizeLike,
+    ) -> None:
+        if not name.isidentifier():
+            raise EdgeError(f"{name!r} is not a variable name: use a Python identifier")
+        pairs: list[tuple[str, SizeLike]] = []
+        for symbol in symbols:
+            if isinstance(symbol, int):
+                raise EdgeError(f"the size {symbol} of {name} needs an edge name: write i={symbol}")
+            pairs.append((str(symbol), symbol))
+        pairs += [*(edges or {}).items(), *named.items()]
+        names = [edge for edge, _ in pairs]
+        for edge in names:
+            if names.count(edge) > 1:
+                raise EdgeError(f"{name} has two edges named {edge!r}: give them names, Variable({name!r}, i={edge}, j={edge})")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "edges", tuple(names))
+        object.__setattr__(self, "dims", tuple(size(s) for _, s in pairs))
+        if isinstance(facts, str):
+            from tensorgrad.notation import parse_facts
+
+            facts = parse_facts(facts, self.dims, name)
+        object.__setattr__(self, "facts", tuple(facts))
+
+    def has(self, fact: str) -> bool:
+        """Whether a fact of this name is declared."""
+        return any(f.name == fact for f in self.facts)
+
+
+@_node
+class Rename(Tensor):
+    """`tensor` with its edges, in order, called `edges`. Made by `rename`."""
+
+    tensor: Tensor
+    edges: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dims", self.tensor.dims)
+
+    @property
+    def children(self) -> tuple[Tensor, ...]:
+        return (self.tensor,)
+
+
+@_node
+class Scalar(Tensor):
+    """A number or a polynomial in sizes, order 0."""
+
+    value: Poly
+    edges: tuple[str, ...] = ()
+    dims: tuple[Poly, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Delta(Tensor):
+    """The copy tensor `delta[i, j, ...]`: 1 where all indices agree. Order 2: identity, 1: ones, 0: the number n."""
+
+    size: Poly
+    edges: tuple[str, ...]
+
+    def __init__(self, size_: SizeLike, *edges: str) -> None:
+        object.__setattr__(self, "size", size(size_))
+        object.__setattr__(self, "edges", tuple(edges))
+        _distinct(self.edges, "a copy tensor")
+
+    @property
+    def dims(self) -> tuple[Poly, ...]:  # type: ignore[override]
+        return (self.size,) * len(self.edges)
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Zero(Tensor):
+    """All zeros: `Zero(i=n, j=m)`."""
+
+    edges: tuple[str, ...]
+    dims: tuple[Poly, ...]
+
+    def __init__(self, *symbols: SizeLike, edges: Mapping[str, SizeLike] | None = None, **named: SizeLike) -> None:
+        pairs = [*((str(s), s) for s in symbols), *(edges or {}).items(), *named.items()]
+        object.__setattr__(self, "edges", tuple(e for e, _ in pairs))
+        object.__setattr__(self, "dims", tuple(size(s) for _, s in pairs))
+        _distinct(self.edges, "Zero")
+
+
+@_node
+class Sum(Tensor):
+    """`weights[0] * terms[0] + ...`; all terms have the same edges (any order). `add` broadcasts, this does not."""
+
+    terms: tuple[Tensor, ...]
+    weights: tuple[Fraction, ...]
+
+    def __post_init__(self) -> None:
+        if not self.terms or len(self.terms) != len(self.weights):
+            raise EdgeError("a Sum needs at least one term and one weight a term; use Zero for the empty sum")
+        first = self.terms[0].sizes
+        for term in self.terms[1:]:
+            _same_sizes(self.terms[0], term, "+")
+            if set(term.edges) != set(first):
+                raise EdgeError(f"cannot add tensors with edges {_listed(tuple(first))} and {_listed(term.edges)}")
+        object.__setattr__(self, "edges", self.terms[0].edges)
+        object.__setattr__(self, "dims", self.terms[0].dims)
+
+    @property
+    def children(self) -> tuple[Tensor, ...]:
+        return self.terms
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Product(Tensor):
+    """Multiply factors aligned by edge name, then sum every edge that is not in `edges`.
+
+    An edge may join any number of factors (a hyperedge). `Product(factors)` without `edges` is the pairwise form: a name
+    in two factors is contracted, in one it is free, in three it is an error. Every edge of `edges` is some factor's.
+    """
+
+    factors: tuple[Tensor, ...]
+    edges: tuple[str, ...]
+    dims: tuple[Poly, ...]
+
+    def __init__(self, factors: Iterable[Tensor], edges: Sequence[str] | None = None) -> None:
+        listed = tuple(factors)
+        found: dict[str, Poly] = {}
+        count: dict[str, int] = {}
+        for factor in listed:
+            for edge, dim in zip(factor.edges, factor.dims, strict=True):
+                if found.setdefault(edge, dim) is not dim:
+                    raise SizeError(f"the edge {edge!r} has size {found[edge]} in one factor and {dim} in another")
+                count[edge] = count.get(edge, 0) + 1
+        if edges is None:
+            for edge, times in count.items():
+                if times > 2:
+                    raise EdgeError(f"the edge {edge!r} is in {times} factors: join more than two with a Delta, or use *")
+            edges = [edge for edge, times in count.items() if times == 1]
+        for edge in edges:
+            if edge not in found:
+                raise EdgeError(f"no factor has the edge {edge!r}; there are {_listed(tuple(found))}")
+        _distinct(tuple(edges), "a product")
+        object.__setattr__(self, "factors", listed)
+        object.__setattr__(self, "edges", tuple(edges))
+        object.__setattr__(self, "dims", tuple(found[e] for e in edges))
+
+    @property
+    def children(self) -> tuple[Tensor, ...]:
+        return self.factors
+
+
+Groups = tuple[tuple[str, ...], ...]
+"""Groups of edge names, in declared order."""
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Apply(Tensor):
+    """A function applied: `acted[k]` are the groups of edges of argument k it acts on (bound here), the arguments' other
+    edges are batch edges aligned by name and free in the result, followed by the `produced` groups.
+
+    `exp(x)`: acted ((),), produced (). `softmax[i](X)`: acted ((("i",),),), produced (("i",),).
+    `inv(mat[i, j](X))[k, l]`: acted ((("i",), ("j",)),), produced (("k",), ("l",)).
+    """
+
+    function: Function
+    args: tuple[Tensor, ...]
+    acted: tuple[Groups, ...]
+    produced: Groups
+    edges: tuple[str, ...]
+    dims: tuple[Poly, ...]
+
+    def __init__(
+        self, function: Function, args: Iterable[Tensor], acted: Sequence[Groups] | None = None, produced: Groups = ()
+    ) -> None:
+        args = tuple(args)
+        acted = tuple(acted) if acted is not None else ((),) * len(args)
+        if tuple(len(groups) for groups in acted) != function.acts:
+            raise EdgeError(f"{function} acts on {function.acts} groups of edges of its arguments, not {acted}")
+        batch: dict[str, Poly] = {}
+        for arg, groups in zip(args, acted, strict=True):
+            bound = [e for group in groups for e in group]
+            for edge in bound:
+                if edge not in arg.edges:
+                    raise EdgeError(f"{function} cannot act on {edge!r}: its argument has {_listed(arg.edges)}")
+            for edge, dim in arg.sizes.items():
+                if edge not in bound and batch.setdefault(edge, dim) is not dim:
+                    raise SizeError(f"the edge {edge!r} has sizes {batch[edge]} and {dim} in the arguments of {function}")
+        first = args[0].sizes
+        group_dims = [tuple(first[e] for e in group) for group in acted[0]]
+        if function.square and _volume(group_dims[0]) is not _volume(group_dims[1]):
+            raise SizeError(
+                f"{function} needs a square matrix; its argument is {_volume(group_dims[0])} by {_volume(group_dims[1])}"
+            )
+        own: list[Poly] = []
+        for group, source in zip(produced, function.produces, strict=True):
+            if len(group) != len(group_dims[source]):
+                raise EdgeError(f"{function} produces {len(group_dims[source])} edges in place of {acted[0][source]}, not {group}")
+            own += group_dims[source]
+        edges = (*batch, *(e for group in produced for e in group))
+        _distinct(edges, f"the result of {function}")
+        object.__setattr__(self, "function", function)
+        object.__setattr__(self, "args", args)
+        object.__setattr__(self, "acted", acted)
+        object.__setattr__(self, "produced", produced)
+        object.__setattr__(self, "edges", edges)
+        object.__setattr__(self, "dims", (*batch.values(), *own))
+
+    @property
+    def children(self) -> tuple[Tensor, ...]:
+        return self.args
+
+
+@_node
+class Flat(Tensor):
+    """`flat[p, i, j, ...]`: 1 where p = i * size(j) + j (row-major): fuses the edges after the first into the first."""
+
+    edges: tuple[str, ...]
+    parts: tuple[Poly, ...]
+
+    def __post_init__(self) -> None:
+        _distinct(self.edges, "flat")
+
+    @property
+    def dims(self) -> tuple[Poly, ...]:  # type: ignore[override]
+        return (_volume(self.parts), *self.parts)
+
+
+@_node
+class Convolution(Tensor):
+    """`conv[i, j, k]`: 1 where i = j + k; size(i) = size(j) + size(k) - 1 unless said otherwise."""
+
+    edges: tuple[str, ...]
+    dims: tuple[Poly, ...]
+
+
+@_node
+class LeviCivita(Tensor):
+    """`lc[i, j, ...]`: the Levi-Civita symbol of k indices of size k."""
+
+    edges: tuple[str, ...]
+
+    @property
+    def dims(self) -> tuple[Poly, ...]:  # type: ignore[override]
+        return (Poly.constant(len(self.edges)),) * len(self.edges)
+
+
+@_node
+class Unit(Tensor):
+    """`e[index, n]` on one edge: 1 at position `index` (an integer expression of order 0), 0 elsewhere."""
+
+    index: Tensor
+    size: Poly
+    edges: tuple[str, ...]
+
+    @property
+    def dims(self) -> tuple[Poly, ...]:  # type: ignore[override]
+        return (self.size,)
+
+    @property
+    def children(self) -> tuple[Tensor, ...]:
+        return (self.index,)
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Derivative(Tensor):
+    """The derivative of `tensor` with respect to the entries of `variable`: its edges, then the variable's, renamed.
+
+    The entries are independent whatever the variable's facts. New names: the variable's, primed with `_` until free.
+    """
+
+    tensor: Tensor
+    variable: Variable
+    names: tuple[str, ...]
+
+    def __init__(
+        self, tensor_: Tensor, variable: Variable, new_names: Mapping[str, str] | Sequence[str] | None = None
+    ) -> None:
+        if not isinstance(variable, Variable):
+            raise EdgeError("differentiate with respect to a Variable; substitute one for the expression first")
+        if isinstance(new_names, Mapping):
+            new_names = [new_names.get(e, e) for e in variable.edges]
+        names: list[str] = list(new_names) if new_names is not None else []
+        if new_names is None:
+            taken = set(tensor_.edges)
+            for edge in variable.edges:
+                while edge in taken:
+                    edge += "_"
+                taken.add(edge)
+                names.append(edge)
+        if len(names) != len(variable.edges):
+            raise EdgeError(f"{variable.name} has {len(variable.edges)} edges, {len(names)} new names were given")
+        object.__setattr__(self, "tensor", tensor_)
+        object.__setattr__(self, "variable", variable)
+        object.__setattr__(self, "names", tuple(names))
+        object.__setattr__(self, "edges", (*tensor_.edges, *names))
+        object.__setattr__(self, "dims", (*tensor_.dims, *variable.dims))
+        _distinct(self.edges, "a derivative")
+
+    @property
+    def children(self) -> tuple[Tensor, ...]:
+        return (self.tensor, self.variable)
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The law of a random variable: kind "N", "law" or "iid" and its two parameters (`N(mu, Sigma)`)."""
+
+    kind: str
+    parameters: tuple[Tensor, ...]
+
+
+@_node
+class Expectation(Tensor):
+    """`E[x](y)` (one argument), `Var[x](y)`, `Cov[x](y, z)`; `law` is None when x may have any law.
+
+    `edges` are those of the arguments in order; for Var of a vector or matrix written by position they are two copies.
+    """
+
+    kind: Literal["E", "Var", "Cov"]
+    args: tuple[Tensor, ...]
+    variable: Variable
+    law: Law | None
+    edges: tuple[str, ...]
+    dims: tuple[Poly, ...]
+
+    @property
+    def children(self) -> tuple[Tensor, ...]:
+        return (*self.args, self.variable, *(self.law.parameters if self.law else ()))
+
+
+def _listed(edges: Sequence[str]) -> str:
+    return ", ".join(edges) if edges else "none"
+
+
+def _distinct(edges: Sequence[str], what: str) -> None:
+    for edge in edges:
+        if edges.count(edge) > 1:
+            raise EdgeError(f"{what} cannot have two edges named {edge!r}; rename one")
+
+
+def _same_sizes(left: Tensor, right: Tensor, what: str) -> None:
+    sizes = left.sizes
+    for edge, dim in right.sizes.items():
+        if edge in sizes and sizes[edge] is not dim:
+            raise SizeError(f"{what}: the edge {edge!r} has size {sizes[edge]} on one side and {dim} on the other")
+
+
+def _volume(dims: Iterable[Poly]) -> Poly:
+    total = ONE
+    for dim in dims:
+        total = total * dim
+    return total
+
+
+def tensor(value: TensorLike) -> Tensor:
+    """A number (exact: a float must be a short decimal), a size or a tensor as a tensor of order 0 or itself."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, Poly):
+        return Scalar(value)
+    if isinstance(value, float):
+        return Scalar(as_poly(Fraction(repr(value))))
+    if isinstance(value, int | Fraction):
+        return Scalar(as_poly(value))
+    if hasattr(value, "free_symbols"):
+        from tensorgrad.sizes import from_sympy
+
+        return Scalar(from_sympy(value))
+    raise TypeError(f"{value!r} is not a tensor, a number or a size")
+
+
+def renamed(t: Tensor, edges: tuple[str, ...]) -> Tensor:
+    """`t` with its edges, in order, called `edges`; chains of renamings are merged."""
+    if edges == t.edges:
+        return t
+    _distinct(edges, "a renamed tensor")
+    if isinstance(t, Rename):
+        return renamed(t.tensor, edges)
+    if isinstance(t, Delta):
+        return Delta(t.size, *edges)
+    return Rename(t, edges)
+
+
+def align(t: Tensor, edges: tuple[str, ...]) -> Tensor:
+    """`t` with the same edges in the order `edges` (matters only where positions count: `Rename`, evaluation)."""
+    return t if t.edges == edges else Product((t,), edges)
+
+
+def broadcast(t: Tensor, sizes: Mapping[str, Poly]) -> Tensor:
+    """`t` with an edge of ones for each edge of `sizes` that it lacks."""
+    missing = [Delta(dim, edge) for edge, dim in sizes.items() if edge not in t.edges]
+    return Product((t, *missing), (*t.edges, *(d.edges[0] for d in missing))) if missing else t
+
+
+def add(terms: Sequence[Tensor], weights: Sequence[Fraction]) -> Tensor:
+    """A weighted sum; where one term's edges contain another's, the other is broadcast over the missing ones.
+
+    Raises EdgeError when no term has all the edges; names both.
+    """
+    widest = max(terms, key=lambda t: t.order)
+    for term in terms:
+        if not set(term.edges) <= set(widest.edges):
+            raise EdgeError(
+                f"cannot add tensors with edges {_listed(widest.edges)} and {_listed(term.edges)}: one side's edges must "
+                "contain the other's; rename, or multiply by ones (Delta of order 1)"
+            )
+        _same_sizes(widest, term, "+")
+    return Sum(tuple(broadcast(t, widest.sizes) for t in terms), tuple(Fraction(w) for w in weights))
+
+
+def power(base: Tensor, exponent: TensorLike) -> Tensor:
+    """`base ** exponent`, entry by entry."""
+    return Apply(FUNCTIONS["pow"], (base, tensor(exponent)))
+
+
+def walk(t: Tensor) -> Iterator[Tensor]:
+    """Every distinct node of the expression, children after their first parent, each once."""
+    seen: set[int] = set()
+    stack = [t]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        stack.extend(reversed(node.children))
+
+
+def postorder(t: Tensor) -> list[Tensor]:
+    """Every distinct node once, children before parents; no recursion, so nesting may be thousands deep."""
+    done: set[int] = set()
+    order: list[Tensor] = []
+    stack: list[tuple[Tensor, bool]] = [(t, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif id(node) not in done:
+            done.add(id(node))
+            stack.append((node, True))
+            stack.extend((child, False) for child in reversed(node.children))
+    return order
+
+
+def rebuild(t: Tensor, replace: Any) -> Tensor:
+    """The expression with `replace(node)` put for every node for which it is not None; shared parts stay shared."""
+    done: dict[int, Tensor] = {}
+    for node in postorder(t):
+        new = replace(node)
+        done[id(node)] = with_children(node, tuple(done[id(c)] for c in node.children)) if new is None else new
+    return done[id(t)]
+
+
+def with_children(t: Tensor, children: tuple[Tensor, ...]) -> Tensor:
+    """`t` with other children of the same edges; `t` itself if they are the same objects."""
+    if all(a is b for a, b in zip(t.children, children, strict=True)):
+        return t
+    match t:
+        case Rename():
+            return renamed(align(children[0], t.tensor.edges), t.edges)
+        case Sum():
+            return Sum(children, t.weights)
+        case Product():
+            return Product(children, t.edges)
+        case Apply():
+            return Apply(t.function, children, t.acted, t.produced)
+        case Unit():
+            return Unit(children[0], t.size, t.edges)
+        case Derivative():
+            return Derivative(children[0], _variable(children[1], t.variable), t.names)
+        case Expectation():
+            args, rest = children[: len(t.args)], children[len(t.args) :]
+            law = Law(t.law.kind, rest[1:]) if t.law else None
+            return Expectation(t.kind, args, _variable(rest[0], t.variable), law, t.edges, t.dims)
+        case _:
+            return t
+
+
+def _variable(new: Tensor, old: Variable) -> Variable:
+    if not isinstance(new, Variable):
+        raise EdgeError(f"{old.name} is what a derivative or expectation is taken over: it cannot be replaced there")
+    return new
