@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, dataclass_transform
 
 from tensorgrad.errors import EdgeError, SizeError
 from tensorgrad.function import FUNCTIONS, Function
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Number = Union[int, float, Fraction]
 TensorLike = Union["Tensor", Number, Poly]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,8 @@ class Tensor:
         return declarations(self)
 
 
-def _node(cls: type) -> Any:
+@dataclass_transform(frozen_default=True, eq_default=False)
+def _node(cls: type[_T]) -> type[_T]:
     return dataclass(frozen=True, eq=False, repr=False)(cls)
 
 
@@ -728,3 +730,35 @@ def _variable(new: Tensor, old: Variable) -> Variable:
     if not isinstance(new, Variable):
         raise EdgeError(f"{old.name} is what a derivative or expectation is taken over: it cannot be replaced there")
     return new
+
+
+def resize(t: Tensor, sizes: Mapping[str, Poly], replace: Mapping[str, Tensor] | None = None) -> Tensor:
+    """`t` with size symbols replaced everywhere, and variables by tensors of the same edges (of the new sizes)."""
+    done: dict[int, Tensor] = {}
+    for node in postorder(t):
+        children = tuple(done[id(c)] for c in node.children)
+        match node:
+            case Variable():
+                dims = {e: d.substitute(sizes) for e, d in node.sizes.items()}
+                given = (replace or {}).get(node.name)
+                new = given if given is not None else Variable(node.name, edges=dims, facts=node.facts)
+            case Delta():
+                new = Delta(node.size.substitute(sizes), *node.edges)
+            case Scalar():
+                new = Scalar(node.value.substitute(sizes))
+            case Zero():
+                new = Zero(edges={e: d.substitute(sizes) for e, d in node.sizes.items()})
+            case Flat():
+                new = Flat(node.edges, tuple(d.substitute(sizes) for d in node.parts))
+            case Convolution():
+                new = Convolution(node.edges, tuple(d.substitute(sizes) for d in node.dims))
+            case Unit():
+                new = Unit(children[0], node.size.substitute(sizes), node.edges)
+            case Product():
+                new = Product(children, node.edges)
+            case Rename():
+                new = renamed(align(children[0], node.tensor.edges), node.edges)
+            case _:
+                new = with_children(node, children)
+        done[id(node)] = new
+    return done[id(t)]

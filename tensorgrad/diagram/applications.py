@@ -37,17 +37,7 @@ class Call:
 def apply(store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[int]]], groups: Sequence[int] = ()) -> Ref:
     """The canonical application. Labels >= 0 are batch axes 0, 1, ... of the result, in order; produced axes follow."""
     structural = _structural(store, function, args, groups)
-    if structural is not None:
-        return structural
-    call = _call(store, function, args, groups)
-    draft = call.draft
-    for k in range(len(call.args)):
-        _strip_broadcast(store, call, k)
-        _strip_fused(store, call, k)
-    handle, batch_order, swapped = _node(store, call)
-    produced = call.produced[::-1] if swapped else call.produced
-    draft.operands.append((handle, [call.batch[b] for b in batch_order] + [e for group in produced for e in group]))
-    return store.network(draft)
+    return structural if structural is not None else _general(store, function, args, groups)
 
 
 def make_power(store: Store, base: Ref, exponent: Poly) -> Ref:
@@ -89,6 +79,8 @@ def _structural(store: Store, function: Function, args: Sequence[tuple[Ref, Sequ
     if function.name == "sqrt":
         (ref, labels) = args[0]
         return make_power(store, _by_labels(ref, labels), HALF)
+    if function.name in ("inv", "det") and _is_one_by_one(store, args[0]):
+        return _of_one_by_one(store, function, args[0])
     if function.name not in ("pow", "matpow") or args[1][1]:
         return None
     exponent = store.constant_value(store.resolve(args[1][0])[0])
@@ -103,6 +95,35 @@ def _by_labels(ref: Ref, labels: Sequence[int]) -> Ref:
     """The reference with its axes in the order of its batch labels 0, 1, ..."""
     position = {label: a for a, label in enumerate(labels)}
     return ref[0], tuple(ref[1][position[b]] for b in range(len(labels)))
+
+
+def _is_one_by_one(store: Store, arg: tuple[Ref, Sequence[int]]) -> bool:
+    return all(d is ONE for label, d in zip(arg[1], store.ref_dims(arg[0]), strict=True) if label < 0)
+
+
+def _of_one_by_one(store: Store, function: Function, arg: tuple[Ref, Sequence[int]]) -> Ref:
+    """The determinant of a 1 x 1 matrix is its entry, the inverse one over it."""
+    ref, labels = arg
+    draft = Draft()
+    legs = draft.edges(store.ref_dims(ref))
+    by_axis = [0] * len(legs)
+    for a, p in enumerate(ref[1]):
+        by_axis[p] = legs[a]
+    draft.operands = [(ref[0], by_axis)]
+    batch = sorted((label, legs[a]) for a, label in enumerate(labels) if label >= 0)
+    draft.boundary = [e for _, e in batch]
+    entry = store.network(draft)
+    if function.name == "det":
+        return entry
+    value = make_power(store, entry, MINUS_ONE)
+    draft = Draft()
+    edges = draft.edges(store.ref_dims(value))
+    by_axis = [0] * len(edges)
+    for a, p in enumerate(value[1]):
+        by_axis[p] = edges[a]
+    draft.operands = [(value[0], by_axis)]
+    draft.boundary = edges + draft.edges(ONE for label in labels if label < 0)
+    return store.network(draft)
 
 
 def _matrix_power(store: Store, arg: tuple[Ref, Sequence[int]], groups: Sequence[int], exponent: Poly) -> Ref | None:

@@ -87,6 +87,9 @@ class Draft:
                 self._drop(k)
                 self.unify(fused, kept[0])
             elif not kept or uses[fused] == 1 or (all(uses[p] == 1 for p in parts) and len(set(parts)) == len(parts)):
+                # One entry of the table is 1 for each value of the other side: what was summed with it is no loop.
+                for e in [fused] if uses[fused] == 1 else parts:
+                    self.dims[e] = ONE
                 self._drop(k)
             elif len(kept) < len(parts):
                 self._replace(k, fused, kept)

@@ -9,23 +9,18 @@ from typing import TYPE_CHECKING
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
 from tensorgrad.sizes import ONE
-from tensorgrad.tensor import Apply, Delta, Flat, Product, Rename, Scalar, Sum, Tensor, Unit, Zero, renamed
+from tensorgrad.tensor import Apply, Delta, Flat, Product, Scalar, Sum, Tensor, Unit, Zero, renamed
 
 if TYPE_CHECKING:
     from tensorgrad.diagram.store import Store
 
-Choose = Callable[[Handle], Node]
+Choose = Callable[[Handle], tuple[Node, tuple[int, ...]]]
+"""For a handle the node to be shown, and perm: axis a of the node is axis perm[a] of the handle."""
 
 
-def expression(store: Store, ref: Ref, edges: Sequence[str], choose: Choose | None = None) -> Tensor:
-    """The tensor that a reference denotes, its axes called `edges`; `choose` picks a node for a handle (extraction)."""
-    handle, perm = store.resolve(ref)
-    body = Expressions(store, choose or store.nodes.__getitem__).tensor(handle)
-    names = [""] * len(perm)
-    for a, p in enumerate(perm):
-        names[p] = edges[a]
-    named = renamed(body, tuple(names))
-    return named if named.edges == tuple(edges) else Product((named,), tuple(edges))
+def expression(store: Store, ref: Ref, edges: Sequence[str]) -> Tensor:
+    """The tensor that a reference denotes, its axes called `edges`."""
+    return Expressions(store, store.own_node).ref(ref, edges)
 
 
 def axis_names(order: int) -> tuple[str, ...]:
@@ -34,12 +29,34 @@ def axis_names(order: int) -> tuple[str, ...]:
 
 
 class Expressions:
-    """Tensors of handles, each built once; axes are called a0, a1, ... in the handle's order."""
+    """Tensors of handles, each built once; axes are called a0, a1, ... in the handle's order.
 
-    def __init__(self, store: Store, choose: Choose) -> None:
+    `resolve` says what stands for a child (in an e-graph its class's root, in a derivation the child itself).
+    """
+
+    def __init__(self, store: Store, choose: Choose, resolve: Callable[[Handle], Ref | None] | None = None) -> None:
         self.store = store
         self.choose = choose
         self.done: dict[Handle, Tensor] = {}
+        self._resolve = resolve
+
+    def ref(self, ref: Ref, edges: Sequence[str]) -> Tensor:
+        """The tensor of a reference, its axes called `edges`, in that order."""
+        self.tensor(self._target(ref[0])[0])
+        named = self._named(ref[0], [edges[_position(ref[1], p)] for p in range(len(edges))])
+        return named if named.edges == tuple(edges) else Product((named,), tuple(edges))
+
+    def _target(self, handle: Handle) -> Ref:
+        found = self._resolve(handle) if self._resolve is not None else None
+        return (handle, tuple(range(len(self.store.dims[handle])))) if found is None else found
+
+    def _named(self, handle: Handle, names: Sequence[str]) -> Tensor:
+        """What stands for a child that is done, its axes called `names`."""
+        target, perm = self._target(handle)
+        own = [""] * len(perm)
+        for a, p in enumerate(perm):
+            own[p] = names[a]
+        return renamed(self.done[target], tuple(own))
 
     def tensor(self, handle: Handle) -> Tensor:
         """The tensor of a handle."""
@@ -49,13 +66,15 @@ class Expressions:
             if top in self.done:
                 stack.pop()
                 continue
-            node = self.choose(top)
-            missing = [h for h in children(node) if h not in self.done]
+            node, perm = self.choose(top)
+            missing = [h for h in (self._target(c)[0] for c in children(node)) if h not in self.done]
             if missing:
                 stack.extend(reversed(missing))
                 continue
             stack.pop()
-            self.done[top] = self.build(node, axis_names(len(self.store.dims[top])))
+            names = axis_names(len(perm))
+            built = self.build(node, tuple(names[p] for p in perm))
+            self.done[top] = built if built.edges == names else Product((built,), names)
         return self.done[handle]
 
     def build(self, node: Node, names: tuple[str, ...]) -> Tensor:
@@ -63,7 +82,7 @@ class Expressions:
         match node:
             case Leaf():
                 if node.index is not None and isinstance(node.tensor, Unit):
-                    return Unit(self.done[node.index], node.tensor.size, names)
+                    return Unit(self._named(node.index, ()), node.tensor.size, names)
                 return renamed(node.tensor, names)
             case Application():
                 return self._application(node, names)
@@ -85,7 +104,7 @@ class Expressions:
         position = 0
         for (handle, labels), groups in zip(node.args, node.function.acts, strict=True):
             own = [names[b] if b >= 0 else f"r{-1 - b}" for b in labels]
-            args.append(renamed(self.done[handle], tuple(own)))
+            args.append(self._named(handle, own))
             acted.append(tuple(group_names[position : position + groups]))
             position += groups
         batch = len({b for _, labels in node.args for b in labels if b >= 0})
@@ -127,7 +146,7 @@ class Expressions:
                 name = f"{name}_{axis}"
                 extra.append(Delta(node.dims[e], edge_names[e], name))
             own.append(name)
-        return [renamed(self.done[handle], tuple(own)), *extra]
+        return [self._named(handle, own), *extra]
 
     def _total(self, node: Total, names: tuple[str, ...]) -> Tensor:
         terms: list[Tensor] = []
@@ -136,7 +155,7 @@ class Expressions:
             own = [""] * len(perm)
             for a, p in enumerate(perm):
                 own[p] = names[a]
-            term = renamed(self.done[handle], tuple(own))
+            term = self._named(handle, own)
             if not coefficient.is_constant:
                 term = Product((Scalar(coefficient), term), term.edges)
             weights.append(coefficient.number if coefficient.is_constant else Fraction(1))
@@ -169,4 +188,6 @@ def children(node: Node) -> list[Handle]:
             return [h for _, h, _ in node.terms]
 
 
-__all__ = ["Expressions", "Rename", "axis_names", "children", "expression"]
+
+def _position(perm: Sequence[int], axis: int) -> int:
+    return list(perm).index(axis)

@@ -93,7 +93,8 @@ class Insertion:
             case Unit():
                 index = self.done[id(block.index)]
                 size = self.dim(block.size)
-                return self.store.leaf(Leaf(("unit", index[0], size), block, index[0]), (size,))
+                leaf = Unit(block.index, size, block.edges)
+                return self.store.leaf(Leaf(("unit", index[0], size), leaf, index[0]), (size,))
             case LeviCivita():
                 order = block.order
                 generators = tuple(swap(order, [a], [a + 1], -1) for a in range(order - 1))

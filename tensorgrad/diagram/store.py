@@ -60,6 +60,10 @@ class Store:
             self._groups.append(group(len(dims), generators))
         return found
 
+    def own_node(self, handle: Handle) -> tuple[Node, tuple[int, ...]]:
+        """The node that a handle was made for, as `Expressions` wants it."""
+        return self.nodes[handle], tuple(range(len(self.dims[handle])))
+
     # Common ground.
 
     def group_of(self, handle: Handle) -> Group:

@@ -1,0 +1,197 @@
+"""Matching a pattern network inside a larger network: a sub-diagram to be cut out and replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tensorgrad.diagram.draft import FLAT
+from tensorgrad.diagram.nodes import Handle, Leaf, Network, Ref
+from tensorgrad.egraph.cover import operand_matches
+from tensorgrad.egraph.match import EMPTY, Lift, Matcher, Substitution
+from tensorgrad.sizes import ONE, Poly
+from tensorgrad.tensor import Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A place: the operands used, the edge of each pattern edge, the lifted edges, what coefficient is left over."""
+
+    used: frozenset[int]
+    edges: Mapping[int, int]
+    lifted: tuple[int, ...]
+    scale: Poly
+    substitution: Substitution
+
+
+def embeddings(matcher: Matcher, pattern: Network, handle: Handle, member: Handle) -> Iterator[Found]:
+    """All places of the pattern network (pattern handle `handle`) in the member network, at the hinted operands."""
+    node = matcher.graph.nodes[member]
+    assert isinstance(node, Network)
+    slots = {key: value for (what, key), value in matcher.hints.items() if what == "slot"}
+    if len(set(slots.values())) < len(slots):
+        return
+    lifted = _lifted_edges(matcher, node, slots)
+    if lifted is None:
+        return
+    search = _Search(matcher, pattern, node, {e: e for e in lifted})
+    for found in search.place(list(slots.items()), {}, frozenset(), EMPTY, ONE):
+        if search.sealed(found.edges, found.used):
+            yield found
+
+
+def _lifted_edges(matcher: Matcher, node: Network, slots: Mapping[int, int]) -> tuple[int, ...] | None:
+    """For a rule about scalars: the edges on which its applications stand, the same for all of them."""
+    if not matcher.pattern.lifted:
+        return ()
+    legs = {tuple(sorted(node.operands[k][1])) for k in slots.values()}
+    if len(legs) != 1:
+        return None
+    (edges,) = legs
+    return edges if len(set(edges)) == len(edges) else None
+
+
+@dataclass(slots=True)
+class _Search:
+    matcher: Matcher
+    pattern: Network
+    node: Network
+    lifted: Mapping[int, int]
+
+    def place(
+        self, anchors: Sequence[tuple[int, int]], edges: dict[int, int], used: frozenset[int], s: Substitution, scale: Poly
+    ) -> Iterator[Found]:
+        """Anchors first, at their hinted operands; then the rest, most connected first."""
+        if not anchors:
+            done = {k for (what, k) in self.matcher.hints if what == "slot"}
+            rest = [k for k in range(len(self.pattern.operands)) if k not in done]
+            yield from self._rest(rest, edges, used, s, scale)
+            return
+        (position, slot), *others = anchors
+        handle, legs = self.pattern.operands[position]
+        if slot in used:
+            return
+        for new, t in operand_matches(self.matcher, self.node, slot, handle, legs, edges, self.lifted, s):
+            yield from self.place(others, new, used | {slot}, t, scale)
+
+    def _rest(
+        self, rest: Sequence[int], edges: dict[int, int], used: frozenset[int], s: Substitution, scale: Poly
+    ) -> Iterator[Found]:
+        if not rest:
+            coefficient = self.pattern.coefficient
+            total = scale.divide(coefficient)
+            if total is not None:
+                sized: Substitution | None = s
+                for e, f in edges.items():
+                    sized = sized.with_size(self.pattern.dims[e], self.node.dims[f]) if sized is not None else None
+                if sized is not None:
+                    yield Found(used, edges, tuple(self.lifted), total, sized)
+            return
+        position = max(rest, key=lambda k: (sum(e in edges for e in self.pattern.operands[k][1]), -k))
+        others = [k for k in rest if k != position]
+        handle, legs = self.pattern.operands[position]
+        known = self._bound(handle, s)
+        if known is None:
+            for k in range(len(self.node.operands)):
+                if k not in used and any(edges.get(e) in self.node.operands[k][1] for e in legs):
+                    for new, t in operand_matches(self.matcher, self.node, k, handle, legs, edges, self.lifted, s):
+                        yield from self._rest(others, new, used | {k}, t, scale)
+            return
+        ref, lift = known
+        wanted: list[int | None] = [edges.get(e) for e in legs] + list(lift)
+        for axes, taken, factor in self.occurrences(ref, wanted, used):
+            new = dict(edges)
+            if all(new.setdefault(e, f) == f for e, f in zip(legs, axes, strict=False)):
+                yield from self._rest(others, new, used | taken, s, scale * factor)
+
+    def _bound(self, handle: Handle, s: Substitution) -> tuple[Ref, Lift] | None:
+        if handle < FLAT:
+            return None
+        leaf = self.matcher.store.nodes[handle]
+        if isinstance(leaf, Leaf) and isinstance(leaf.tensor, Variable):
+            return s.tensors.get(leaf.tensor.name)
+        return None
+
+    def occurrences(
+        self, ref: Ref, wanted: Sequence[int | None], used: frozenset[int]
+    ) -> Iterator[tuple[tuple[int, ...], frozenset[int], Poly]]:
+        """Where a bound tensor stands in the network: (edge of each axis, operands, factor to divide by)."""
+        yield from self._direct(ref, wanted, used)
+        graph = self.matcher.graph
+        root, perm = graph.resolve(ref)
+        for member in graph.members(root).networks:
+            network = graph.nodes[member]
+            assert isinstance(network, Network)
+            if not network.operands or any(h < FLAT for h, _ in network.operands) or not network.coefficient.is_monomial:
+                continue
+            inverse = {p: a for a, p in enumerate(graph.oriented(member))}
+            boundary = [network.boundary[inverse[p]] for p in perm]
+            for edges, taken in self._embed(network, boundary, wanted, used):
+                yield tuple(edges[e] for e in boundary), taken, network.coefficient.inverse()
+
+    def _embed(
+        self, network: Network, boundary: Sequence[int], wanted: Sequence[int | None], used: frozenset[int]
+    ) -> Iterator[tuple[dict[int, int], frozenset[int]]]:
+        """Places of a concrete network as a sub-diagram; inner edges must have no legs elsewhere."""
+        start: dict[int, int] = {}
+        for e, f in zip(boundary, wanted, strict=True):
+            if f is not None and start.setdefault(e, f) != f:
+                return
+        states: list[tuple[dict[int, int], frozenset[int], tuple[int, ...]]] = [
+            (start, frozenset(), tuple(range(len(network.operands))))
+        ]
+        while states:
+            edges, taken, rest = states.pop()
+            if not rest:
+                if self._inner_sealed(network, edges, taken):
+                    yield edges, taken
+                continue
+            position = max(rest, key=lambda k: (sum(e in edges for e in network.operands[k][1]), -k))
+            child, legs = network.operands[position]
+            others = tuple(k for k in rest if k != position)
+            axes = tuple(range(len(legs)))
+            for placed, more, _ in self._direct((child, axes), [edges.get(e) for e in legs], used | taken):
+                new = dict(edges)
+                if all(new.setdefault(e, f) == f for e, f in zip(legs, placed, strict=True)):
+                    states.append((new, taken | more, others))
+
+    def _direct(
+        self, ref: Ref, wanted: Sequence[int | None], used: frozenset[int]
+    ) -> Iterator[tuple[tuple[int, ...], frozenset[int], Poly]]:
+        graph = self.matcher.graph
+        root, perm = graph.resolve(ref)
+        group = graph.group_of(root)
+        elements = [tuple(range(len(perm)))] if group.trivial else [p for p, sign in group.all_elements() if sign > 0]
+        for k, (child, legs) in enumerate(self.node.operands):
+            if k not in used and child > FLAT and graph.root(child) == root:
+                at_root = [0] * len(legs)
+                for a, p in enumerate(graph.oriented(child)):
+                    at_root[p] = legs[a]
+                for axes in dict.fromkeys(tuple(at_root[element[p]] for p in perm) for element in elements):
+                    if _agrees(axes, wanted):
+                        yield axes, frozenset({k}), ONE
+
+    def _inner_sealed(self, network: Network, edges: Mapping[int, int], taken: frozenset[int]) -> bool:
+        inner = [e for e in range(len(network.dims)) if e not in network.boundary]
+        images = [edges[e] for e in inner]
+        if len(set(images)) < len(images) or any(edges[e] in images for e in network.boundary):
+            return False
+        return all(self._only(f, taken) for f in images)
+
+    def _only(self, edge: int, taken: frozenset[int]) -> bool:
+        outside = any(edge in legs for k, (_, legs) in enumerate(self.node.operands) if k not in taken)
+        return not outside and edge not in self.node.boundary
+
+    def sealed(self, edges: Mapping[int, int], used: frozenset[int]) -> bool:
+        """Whether the pattern's summed edges are different edges of the network, met only by the pattern's operands."""
+        inner = [e for e in range(len(self.pattern.dims)) if e not in self.pattern.boundary]
+        images = [edges[e] for e in inner]
+        outer = {edges[e] for e in self.pattern.boundary}
+        if len(set(images)) < len(images) or outer.intersection(images):
+            return False
+        return all(self._only(f, used) for f in images)
+
+
+
+def _agrees(axes: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return all(w is None or w == e for e, w in zip(axes, wanted, strict=True))

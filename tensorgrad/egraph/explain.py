@@ -1,0 +1,217 @@
+"""Derivations read off the links of the e-graph: a path from node to node, one rule a step, each step shown in place."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tensorgrad.derivation import Derivation, Step
+from tensorgrad.diagram.expression import Expressions, axis_names, children
+from tensorgrad.diagram.nodes import Handle, Node, Ref
+from tensorgrad.egraph.graph import EGraph
+from tensorgrad.egraph.reasons import Applied, Link
+from tensorgrad.tensor import Product, Tensor, renamed
+
+LONGEST = 300
+"""Steps beyond this many are not written out; `rules` still names every rule."""
+
+
+@dataclass(slots=True)
+class View:
+    """A handle as it is shown: children may be shown as other members of their classes."""
+
+    graph: EGraph
+    shown: dict[Handle, Handle] = field(default_factory=dict[Handle, Handle])
+    given: dict[Handle, Tensor] = field(default_factory=dict[Handle, Tensor])
+
+    def tensor(self, handle: Handle) -> Tensor:
+        """The handle's tensor, axes called a0, a1, ..."""
+        expressions = Expressions(self.graph, self._node)
+        expressions.done.update(self.given)
+        return expressions.tensor(handle)
+
+    def _node(self, handle: Handle) -> tuple[Node, tuple[int, ...]]:
+        member = self.shown.get(handle, handle)
+        return self.graph.nodes[member], relative(self.graph, member, handle)
+
+
+def relative(graph: EGraph, member: Handle, handle: Handle) -> tuple[int, ...]:
+    """perm: axis a of the member is axis perm[a] of the handle, both of one class."""
+    if member == handle:
+        return tuple(range(len(graph.dims[handle])))
+    own = {p: a for a, p in enumerate(graph.oriented(handle))}
+    return tuple(own[p] for p in graph.oriented(member))
+
+
+class Explainer:
+    """Reads derivations off one e-graph."""
+
+    def __init__(self, graph: EGraph) -> None:
+        self.graph = graph
+        self._order = {id(link): number for number, link in enumerate(graph.history)}
+        self._rules: dict[tuple[Handle, Handle, int], tuple[str, ...]] = {}
+
+    def path(self, start: Handle, end: Handle, before: int) -> list[tuple[Link, bool]]:
+        """The shortest path of links older than `before`; True: from the link's left to its right."""
+        if start == end:
+            return []
+        came: dict[Handle, tuple[Handle, Link, bool]] = {}
+        queue = deque([start])
+        seen = {start}
+        while queue:
+            here = queue.popleft()
+            for link in self.graph.links.get(here, ()):
+                forward = link.left[0] == here
+                there = link.right[0] if forward else link.left[0]
+                if there not in seen and self._order[id(link)] < before:
+                    seen.add(there)
+                    came[there] = (here, link, forward)
+                    if there == end:
+                        return _trace(came, start, end)
+                    queue.append(there)
+        return []
+
+    def rules(self, start: Handle, end: Handle, before: int | None = None) -> tuple[str, ...]:
+        """The distinct names of the rules between two handles of one class."""
+        limit = len(self.graph.history) if before is None else before
+        key = (start, end, limit)
+        if key in self._rules:
+            return self._rules[key]
+        self._rules[key] = ()
+        names: dict[str, None] = {}
+        for link, _ in self.path(start, end, limit):
+            pairs = link.reason.descents if isinstance(link.reason, Applied) else link.reason.replaced
+            for child, member in pairs:
+                names.update(dict.fromkeys(self.rules(child, member, self._order[id(link)])))
+            if isinstance(link.reason, Applied):
+                names[link.reason.rule] = None
+        self._rules[key] = tuple(names)
+        return self._rules[key]
+
+    def steps(self, start: Handle, end: Handle) -> list[Step]:
+        """The steps from one handle's tensor to another's, axes as the start's (a0, a1, ...)."""
+        out: list[Step] = []
+        self._walk(start, end, len(self.graph.history), out)
+        return out
+
+    def _walk(self, start: Handle, end: Handle, before: int, out: list[Step]) -> None:
+        perm = tuple(range(len(self.graph.dims[start])))
+        here = start
+        for link, forward in self.path(start, end, before):
+            if len(out) > LONGEST:
+                return
+            there = link.right[0] if forward else link.left[0]
+            left, right = (link.left, link.right) if forward else (link.right, link.left)
+            onward = _compose(perm, left, right)
+            self._link(link, forward, (here, perm), (there, onward), out)
+            here, perm = there, onward
+
+    def _link(self, link: Link, forward: bool, here: Ref, there: Ref, out: list[Step]) -> None:
+        number = self._order[id(link)]
+        pairs = link.reason.descents if isinstance(link.reason, Applied) else link.reason.replaced
+        if forward:
+            view = self.descend(here, pairs, number, out)
+            if isinstance(link.reason, Applied):
+                self._add(out, link.reason, self._placed(view, here), self._placed(View(self.graph), there))
+            return
+        back: list[Step] = []
+        view = self.descend(there, pairs, number, back)
+        if isinstance(link.reason, Applied):
+            self._add(out, link.reason, self._placed(View(self.graph), here), self._placed(view, there))
+        out += [Step(s.rule, s.source, s.after, s.before) for s in reversed(back)]
+
+    def descend(self, at: Ref, pairs: Sequence[tuple[Handle, Handle]], before: int, out: list[Step]) -> View:
+        """Show children of a node as other members of their classes, the steps in the node's context."""
+        view = View(self.graph)
+        for child, member in pairs:
+            if child == member or child in view.shown:
+                continue
+            inner: list[Step] = []
+            self._walk(child, member, before, inner)
+            for step in inner:
+                frame = View(self.graph, dict(view.shown))
+                self._add(
+                    out,
+                    Applied(step.rule, step.source),
+                    self._placed(View(self.graph, frame.shown, {child: step.before}), at),
+                    self._placed(View(self.graph, frame.shown, {child: step.after}), at),
+                )
+            view.shown[child] = member
+        return view
+
+    def _placed(self, view: View, at: Ref) -> Tensor:
+        """The view of a handle with its axes called as at the start: axis a of the start is axis perm[a] of it."""
+        handle, perm = at
+        t = view.tensor(handle)
+        names = [""] * len(perm)
+        for a, p in enumerate(perm):
+            names[p] = axis_names(len(perm))[a]
+        named = renamed(t, tuple(names))
+        wanted = axis_names(len(perm))
+        return named if named.edges == wanted else Product((named,), wanted)
+
+    @staticmethod
+    def _add(out: list[Step], reason: Applied, before: Tensor, after: Tensor) -> None:
+        out.append(Step(reason.rule, reason.source, before, after))
+
+    def extraction(self, start: Handle, chosen: dict[Handle, Handle]) -> tuple[list[Step], tuple[str, ...]]:
+        """The steps from a handle's tensor to the chosen tensor of its class, and the names of their rules."""
+        graph = self.graph
+        root = graph.root(start)
+        out = self.steps(start, chosen[root])
+        names = dict.fromkeys(self.rules(start, chosen[root]))
+        pairs: list[tuple[Handle, Handle]] = []
+        stack, seen = [chosen[root]], {root}
+        shown: set[Handle] = set()
+        while stack:
+            member = stack.pop()
+            for child in children(graph.nodes[member]):
+                if child in shown:
+                    continue
+                shown.add(child)
+                target = chosen[graph.root(child)]
+                pairs.append((child, target))
+                names.update(dict.fromkeys(self.rules(child, target)))
+                if graph.root(child) not in seen or child != target:
+                    seen.add(graph.root(child))
+                    stack.append(target)
+        at: Ref = (chosen[root], relative_to(graph, start, chosen[root]))
+        self.descend(at, pairs, len(graph.history), out)
+        return out, tuple(names)
+
+
+def relative_to(graph: EGraph, start: Handle, member: Handle) -> tuple[int, ...]:
+    """perm: axis a of the start is axis perm[a] of the member."""
+    own = {p: a for a, p in enumerate(graph.oriented(member))}
+    return tuple(own[p] for p in graph.oriented(start))
+
+
+def derivation(steps: Sequence[Step], edges: Sequence[str]) -> Derivation:
+    """Steps with the start's edges under their own names."""
+    named: list[Step] = []
+    for step in steps:
+        before, after = (_named(t, edges) for t in (step.before, step.after))
+        named.append(Step(step.rule, step.source, before, after))
+    return Derivation(tuple(named))
+
+
+def _named(t: Tensor, edges: Sequence[str]) -> Tensor:
+    return renamed(t, tuple(edges))
+
+
+def _trace(
+    came: dict[Handle, tuple[Handle, Link, bool]], start: Handle, end: Handle
+) -> list[tuple[Link, bool]]:
+    out: list[tuple[Link, bool]] = []
+    here = end
+    while here != start:
+        here, link, forward = came[here]
+        out.append((link, forward))
+    return out[::-1]
+
+
+def _compose(perm: Sequence[int], left: Ref, right: Ref) -> tuple[int, ...]:
+    """Start's axes on the right handle, given them on the left handle and the link between the two."""
+    to_right = {p: q for p, q in zip(left[1], right[1], strict=True)}
+    return tuple(to_right[p] for p in perm)

@@ -1,0 +1,124 @@
+"""Facts on demand: what egglog's implications do not say is derived backwards, from the fact that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tensorgrad.diagram.nodes import Application, Handle, Ref
+from tensorgrad.egraph.graph import EGraph
+from tensorgrad.egraph.instantiate import instantiate
+from tensorgrad.egraph.match import EMPTY, Lift, Matcher, Substitution
+from tensorgrad.egraph.pattern import Pattern
+from tensorgrad.sizes import Poly
+from tensorgrad.tensor import Variable
+
+DEPTH = 5
+"""How many fact rules may follow one another in answering one question."""
+
+
+class Facts:
+    """Answers whether a reference has a fact, by the fact rules; remembers answers while the e-graph stays as it is."""
+
+    def __init__(self, graph: EGraph, rules: Mapping[str, Sequence[Pattern]]) -> None:
+        self.graph = graph
+        self.rules = rules
+        self._denied: dict[tuple[Handle, tuple[int, ...], str], tuple[int, int]] = {}
+        self._asking: set[tuple[Handle, tuple[int, ...], str]] = set()
+
+    def holds(self, ref: Ref, fact: str, depth: int = DEPTH) -> bool:
+        """Whether the fact is known or follows; what follows is asserted."""
+        graph = self.graph
+        if graph.has_fact(ref, fact) or self._number(ref, fact):
+            return True
+        key = (*graph.resolve(ref), fact)
+        if depth == 0 or key in self._asking or self._still_denied(key, depth):
+            return False
+        self._asking.add(key)
+        found = any(self._by_rule(pattern, ref, depth) for pattern in self.rules.get(fact, ()))
+        self._asking.discard(key)
+        if found:
+            graph.assert_fact(ref, fact)
+            graph.rebuild()
+        else:
+            self._denied[key] = (graph.unions + graph.stated, depth)
+        return found
+
+    def _still_denied(self, key: tuple[Handle, tuple[int, ...], str], depth: int) -> bool:
+        state = self._denied.get(key)
+        return state is not None and state[0] == self.graph.unions + self.graph.stated and state[1] >= depth
+
+    def _number(self, ref: Ref, fact: str) -> bool:
+        """Facts of numbers (entry by entry for constant tensors are left to rules)."""
+        value = self.graph.constant_value(self.graph.resolve(ref)[0])
+        if value is None:
+            return False
+        positive = bool(value) and all(c > 0 for _, c in value.terms)
+        whole = all(c.denominator == 1 and all(e > 0 for _, e in m) for m, c in value.terms)
+        match fact:
+            case "positive":
+                return positive
+            case "nonnegative":
+                return positive or not value
+            case "nonzero":
+                return value.is_monomial or positive
+            case "integer":
+                return whole
+            case _:
+                return False
+
+    def _by_rule(self, pattern: Pattern, ref: Ref, depth: int) -> bool:
+        graph = self.graph
+        order = len(pattern.root[1])
+        root, perm = graph.resolve(ref)
+        lift: Lift = ()
+        axes = [0] * order
+        if pattern.lifted:
+            lift = tuple(range(len(perm)))
+            target: Ref = (root, perm)
+        elif order == len(perm):
+            for i, p in enumerate(pattern.root[1]):
+                axes[p] = perm[i]
+            target = (root, tuple(axes))
+        else:
+            return False
+        dims = dict(zip(lift, graph.ref_dims(ref), strict=False))
+        matcher = Matcher(graph, pattern, {})
+        for s in matcher.expression(pattern.root[0], target, lift, EMPTY):
+            if all(self.needed(need.tensor, need.fact.name, s, dims, depth - 1) for need in pattern.rewrite.needs if need.fact):
+                return True
+        return False
+
+    def needed(
+        self, t: object, fact: str, s: Substitution, dims: Mapping[int, Poly], depth: int = DEPTH
+    ) -> bool:
+        """Whether an expression of a rule, with what its names stand for, has a fact."""
+        if isinstance(t, Variable) and t.name in s.tensors:
+            return self.holds(s.tensors[t.name][0], fact, depth)
+        from tensorgrad.tensor import Tensor
+
+        assert isinstance(t, Tensor)
+        names = {v.name for v in t.variables}
+        labels = {label for name, (_, lift) in s.tensors.items() if name in names for label in lift}
+        ref = instantiate(self.graph, t, s, t.edges, {label: d for label, d in dims.items() if label in labels})
+        return self.holds(ref, fact, depth)
+
+
+def is_transfer(pattern: Pattern) -> list[Handle] | None:
+    """The chain of one-argument applications f(g(x)) that a fact rule speaks of, outermost first, if it is one."""
+    chain: list[Handle] = []
+    handle = pattern.root[0]
+    while True:
+        node = pattern.store.nodes[handle]
+        if not isinstance(node, Application):
+            break
+        if len(node.args) != 1:
+            return None
+        chain.append(handle)
+        handle = node.args[0][0]
+    leaf = pattern.store.nodes[handle]
+    variable = getattr(leaf, "tensor", None)
+    if not isinstance(variable, Variable):
+        return None
+    if any(n.fact is None or not isinstance(n.tensor, Variable) for n in pattern.rewrite.needs):
+        return None
+    return chain

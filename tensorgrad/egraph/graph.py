@@ -1,0 +1,379 @@
+"""The e-graph: a store of canonical nodes with unions, kept congruent.
+
+A class is a tensor with ordered axes; every handle knows its class's root and the permutation of axes that leads there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+
+from tensorgrad.diagram.applications import apply
+from tensorgrad.diagram.draft import FLAT, Draft
+from tensorgrad.diagram.expression import children
+from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
+from tensorgrad.diagram.store import Store
+from tensorgrad.diagram.symmetry import Signed, group
+from tensorgrad.egraph.reasons import Applied, Congruent, Link
+from tensorgrad.errors import FactError, UnsoundError
+from tensorgrad.sizes import Poly
+
+
+class BudgetSpentError(Exception):
+    """Internal: a budget ran out; `args[0]` is "nodes" or "seconds". Saturation ends, what is there stays valid."""
+
+
+@dataclass(slots=True)
+class Class:
+    """What is known of one class: its live nodes by kind, who uses it, its facts."""
+
+    leaves: list[Handle] = field(default_factory=list[Handle])
+    applications: list[Handle] = field(default_factory=list[Handle])
+    networks: list[Handle] = field(default_factory=list[Handle])
+    totals: list[Handle] = field(default_factory=list[Handle])
+    users: dict[Handle, None] = field(default_factory=dict[Handle, None])
+    facts: dict[str, None] = field(default_factory=dict[str, None])
+    written: Network | None = None
+    summed: Total | None = None
+
+    @property
+    def is_atom(self) -> bool:
+        """Whether it stays an operand: it has a leaf or an application among its nodes."""
+        return bool(self.leaves or self.applications)
+
+
+_NEVER_ZERO = ("invertible", "nonzero", "positive", "pd", "unit", "simplex", "onehot", "orthogonal", "orthonormal")
+
+
+class EGraph(Store):
+    """A store with unions. `seconds` and `nodes` bound its growth: `BudgetSpentError` when one is spent."""
+
+    def __init__(self, seconds: float = 5.0, nodes: int = 20_000) -> None:
+        super().__init__()
+        self.deadline = time.monotonic() + seconds
+        self.limit = nodes
+        self.classes: list[Class | None] = [Class()]
+        self.links: dict[Handle, list[Link]] = {}
+        self.history: list[Link] = []
+        self.fresh: list[Handle] = []
+        self.merged: list[tuple[Handle, Handle]] = []
+        self.new_facts: list[tuple[Handle, str]] = []
+        self.dead: set[Handle] = set()
+        self.unions = 0
+        self.stated = 0
+        self.gained: dict[Handle, None] = {}
+        self._parent: list[Ref | None] = [None]
+        self._dirty: dict[Handle, None] = {}
+
+    # Overridden reading.
+
+    def find(self, handle: Handle) -> Ref | None:
+        parent = self._parent[handle]
+        if parent is None:
+            return None
+        above = self._parent[parent[0]]
+        while above is not None:
+            parent = (above[0], tuple(above[1][p] for p in parent[1]))
+            self._parent[handle] = parent
+            above = self._parent[parent[0]]
+        return parent
+
+    def root(self, handle: Handle) -> Handle:
+        """The root of a handle's class."""
+        found = self.find(handle)
+        return handle if found is None else found[0]
+
+    def members(self, handle: Handle) -> Class:
+        """The class of a handle."""
+        found = self.classes[self.root(handle)]
+        assert found is not None
+        return found
+
+    def network_of(self, handle: Handle) -> Network | None:
+        found = self.classes[handle]
+        return found.written if found is not None else None
+
+    def total_of(self, handle: Handle) -> Total | None:
+        found = self.classes[handle]
+        return found.summed if found is not None else None
+
+    def power_of(self, handle: Handle) -> Application | None:
+        found = self.classes[handle]
+        for h in found.applications if found is not None else ():
+            node = self.nodes[h]
+            if isinstance(node, Application) and node.function.name == "pow" and self._parent[h] is None:
+                return node
+        return None
+
+    def oriented(self, member: Handle) -> tuple[int, ...]:
+        """perm: axis a of the member is axis perm[a] of its class's root."""
+        found = self.find(member)
+        return tuple(range(len(self.dims[member]))) if found is None else found[1]
+
+    # Growth.
+
+    def check_budget(self) -> None:
+        """Raise BudgetSpentError when the seconds or the nodes are spent."""
+        if len(self.nodes) > self.limit:
+            raise BudgetSpentError("nodes")
+        if time.monotonic() > self.deadline:
+            raise BudgetSpentError("seconds")
+
+    def add(self, key: Hashable, node: Node, dims: tuple[Poly, ...], generators: tuple[Signed, ...]) -> Handle:
+        known = self._table.get(key)
+        if known is not None:
+            return known
+        if not len(self.nodes) % 16:
+            self.check_budget()
+        handle = super().add(key, node, dims, generators)
+        self._parent.append(None)
+        new = Class()
+        self.classes.append(new)
+        self._enlist(new, handle, node)
+        self._choose_forms(handle)
+        for child in children(node):
+            self.members(child).users[handle] = None
+        self.fresh.append(handle)
+        return handle
+
+    @staticmethod
+    def _enlist(into: Class, handle: Handle, node: Node) -> None:
+        match node:
+            case Leaf():
+                into.leaves.append(handle)
+            case Application():
+                into.applications.append(handle)
+            case Network():
+                into.networks.append(handle)
+            case Total():
+                into.totals.append(handle)
+
+    def _choose_forms(self, root: Handle) -> None:
+        """Which form of a class is written out in networks and in sums that use it."""
+        found = self.classes[root]
+        assert found is not None
+        found.written = found.summed = None
+        for h in found.totals:
+            node = self.nodes[h]
+            if isinstance(node, Total) and not node.terms:
+                found.summed = Total((), self.dims[root])
+                return
+        plain = [h for h in found.networks if not self._network(h).operands]
+        if plain:
+            found.written = self._written(min(plain))
+        elif found.is_atom:
+            return
+        elif found.totals:
+            found.summed = self._summed(found.totals[0])
+        elif found.networks:
+            found.written = self._written(found.networks[0])
+
+    def _network(self, handle: Handle) -> Network:
+        node = self.nodes[handle]
+        assert isinstance(node, Network)
+        return node
+
+    def _written(self, member: Handle) -> Network:
+        """A member network with its boundary in the root's order."""
+        node = self._network(member)
+        perm = self.oriented(member)
+        boundary = [0] * len(perm)
+        for a, p in enumerate(perm):
+            boundary[p] = node.boundary[a]
+        return Network(node.coefficient, node.operands, tuple(boundary), node.dims)
+
+    def _summed(self, member: Handle) -> Total:
+        """A member sum with its axes in the root's order."""
+        node = self.nodes[member]
+        assert isinstance(node, Total)
+        perm = self.oriented(member)
+        axis = [0] * len(perm)
+        for a, p in enumerate(perm):
+            axis[p] = a
+        terms = tuple((c, h, tuple(q[a] for a in axis)) for c, h, q in node.terms)
+        return Total(terms, tuple(node.dims[a] for a in axis))
+
+    # Unions.
+
+    def union(self, a: Ref, b: Ref, reason: Applied | Congruent) -> bool:
+        """State that two references are equal; whether that was new. Call `rebuild` before reading on."""
+        if len(a[1]) != len(b[1]) or any(x is not y for x, y in zip(self.ref_dims(a), self.ref_dims(b), strict=True)):
+            raise UnsoundError(
+                f"{reason} makes tensors of different sizes equal: {self.ref_dims(a)} and {self.ref_dims(b)}"
+            )
+        if a[0] != b[0]:
+            link = Link(a, b, reason)
+            self.history.append(link)
+            self.links.setdefault(a[0], []).append(link)
+            self.links.setdefault(b[0], []).append(link)
+        (h1, p1), (h2, p2) = self.resolve(a), self.resolve(b)
+        if h1 == h2:
+            return self._symmetric(h1, p1, p2)
+        if h2 < h1:
+            (h1, p1), (h2, p2) = (h2, p2), (h1, p1)
+        self._merge(h1, p1, h2, p2)
+        return True
+
+    def _symmetric(self, root: Handle, p1: tuple[int, ...], p2: tuple[int, ...], sign: int = 1) -> bool:
+        """A class equal to itself with axes exchanged: its group grows."""
+        if p1 == p2 and sign > 0:
+            return False
+        permutation = [0] * len(p1)
+        for x, y in zip(p1, p2, strict=True):
+            permutation[x] = y
+        generator = (tuple(permutation), sign)
+        old = self._groups[root]
+        new = group(old.order, tuple(sorted({*old.generators, generator})))
+        if len(new.elements) == len(old.elements) and new.sets == old.sets:
+            return False
+        self._groups[root] = new
+        self._dirty[root] = None
+        self.unions += 1
+        return True
+
+    def _merge(self, h1: Handle, p1: tuple[int, ...], h2: Handle, p2: tuple[int, ...]) -> None:
+        to_first = [0] * len(p1)
+        for x, y in zip(p1, p2, strict=True):
+            to_first[y] = x
+        self._parent[h2] = (h1, tuple(to_first))
+        first, second = self.classes[h1], self.classes[h2]
+        assert first is not None and second is not None
+        self.classes[h2] = None
+        first.leaves += second.leaves
+        first.applications += second.applications
+        first.networks += second.networks
+        first.totals += second.totals
+        first.users.update(second.users)
+        inverse = [0] * len(to_first)
+        for a, p in enumerate(to_first):
+            inverse[p] = a
+        moved = [(tuple(to_first[g[inverse[p]]] for p in range(len(g))), s) for g, s in self._groups[h2].generators]
+        self._groups[h1] = group(len(p1), tuple(sorted({*self._groups[h1].generators, *moved})))
+        for fact in second.facts:
+            self.assert_fact((h1, tuple(range(len(p1)))), turned(fact, tuple(to_first)))
+        self._choose_forms(h1)
+        self._dirty[h1] = None
+        self.merged.append((h1, h2))
+        self.gained[h1] = None
+        self.unions += 1
+        self._check_zero(h1)
+
+    def rebuild(self) -> None:
+        """Make the e-graph congruent: nodes whose children merged are put into canonical form again."""
+        while self._dirty:
+            root = next(iter(self._dirty))
+            del self._dirty[root]
+            if self._parent[root] is not None:
+                continue
+            if self._groups[root].contradictory and not self.is_zero(root):
+                self.union((root, tuple(range(len(self.dims[root])))), self.zero(self.dims[root]), Congruent())
+                continue
+            for user in list(self.members(root).users):
+                if user not in self.dead:
+                    self._repair(user)
+            self._self_scaled(root)
+
+    def _repair(self, user: Handle) -> None:
+        node = self.nodes[user]
+        axes = tuple(range(len(self.dims[user])))
+        replaced = tuple((c, self.root(c)) for c in children(node))
+        ref = self.recanonical(node)
+        if ref[0] != user:
+            self._retire(user)
+            self.union((user, axes), ref, Congruent(replaced))
+        elif ref[1] != axes:
+            root = self.resolve((user, axes))
+            self._symmetric(root[0], root[1], self.resolve(ref)[1])
+
+    def _retire(self, user: Handle) -> None:
+        """A node that has a newer canonical form is no longer matched or extracted."""
+        self.dead.add(user)
+        found = self.members(user)
+        for kind in (found.leaves, found.applications, found.networks, found.totals):
+            if user in kind:
+                kind.remove(user)
+
+    def recanonical(self, node: Node) -> Ref:
+        """The canonical form of a node in terms of what its children have become."""
+        match node:
+            case Leaf():
+                assert node.index is not None
+                index = self.root(node.index)
+                return self.leaf(Leaf((*node.key[:1], index, *node.key[2:]), node.tensor, index), (node.tensor.dims[0],))
+            case Application():
+                args = [((h, tuple(range(len(labels)))), labels) for h, labels in node.args]
+                return apply(self, node.function, args, node.groups)
+            case Network():
+                draft = Draft(node.coefficient)
+                edges = draft.edges(node.dims)
+                draft.operands = [(h, [edges[e] for e in legs]) for h, legs in node.operands]
+                draft.boundary = [edges[e] for e in node.boundary]
+                return self.network(draft)
+            case Total():
+                return self.total([(c, (h, perm)) for c, h, perm in node.terms], node.dims)
+
+    def _self_scaled(self, root: Handle) -> None:
+        """A class that holds c * itself: with c = 1 and axes exchanged a symmetry, with c = -1 a signed one."""
+        for h in list(self.members(root).networks):
+            node = self._network(h)
+            if len(node.operands) != 1:
+                continue
+            child, legs = node.operands[0]
+            if child < FLAT or self.root(child) != root or len(set(legs)) != len(legs) or sorted(legs) != sorted(node.boundary):
+                continue
+            child_ref = self.resolve((child, tuple(legs.index(e) for e in node.boundary)))
+            own = self.resolve((h, tuple(range(len(node.boundary)))))
+            if node.coefficient.is_constant and node.coefficient.number == -1:
+                self._symmetric(root, own[1], child_ref[1], -1)
+            elif node.coefficient.is_constant and node.coefficient.number != 1:
+                self.union(own, self.zero(self.ref_dims(own)), Congruent())
+
+    # Facts.
+
+    def assert_fact(self, ref: Ref, fact: str) -> bool:
+        """State a fact of a reference; whether it was new."""
+        handle, perm = self.resolve(ref)
+        found = self.classes[handle]
+        assert found is not None
+        fact = turned(fact, perm)
+        if fact in found.facts:
+            return False
+        found.facts[fact] = None
+        self.stated += 1
+        self.new_facts.append((handle, fact))
+        self._check_zero(handle)
+        if fact in ("symmetric", "skew") and len(perm) == 2:
+            self._symmetric(handle, (0, 1), (1, 0), 1 if fact == "symmetric" else -1)
+        return True
+
+    def has_fact(self, ref: Ref, fact: str) -> bool:
+        """Whether a fact of a reference is known."""
+        handle, perm = self.resolve(ref)
+        found = self.classes[handle]
+        assert found is not None
+        if turned(fact, perm) in found.facts:
+            return True
+        if fact in ("symmetric", "skew") and len(perm) == 2:
+            sign = 1 if fact == "symmetric" else -1
+            return ((1, 0), sign) in self.group_of(handle).generators
+        return False
+
+    def _check_zero(self, root: Handle) -> None:
+        found = self.classes[root]
+        if found is not None and self.is_zero(root):
+            wrong = [f for f in found.facts if f in _NEVER_ZERO]
+            if wrong:
+                raise FactError(f"something that is zero is stated or needed to be {wrong[0]}: undefined everywhere")
+
+    def statistics(self) -> tuple[int, int]:
+        """Numbers of classes and of live nodes."""
+        return sum(c is not None for c in self.classes), len(self.nodes) - len(self.dead)
+
+
+_TURNED = {"upper": "lower", "lower": "upper", "orthonormal": "orthonormal.T", "orthonormal.T": "orthonormal"}
+
+
+def turned(fact: str, perm: Iterable[int]) -> str:
+    """A fact of a matrix as a fact of its class's orientation: the transpose of an upper matrix is lower."""
+    return _TURNED.get(fact, fact) if tuple(perm) == (1, 0) else fact

@@ -1,0 +1,260 @@
+"""Rules compiled for matching: the left side as a canonical pattern, and the egglog query that finds candidates for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tensorgrad.diagram.insertion import insert
+from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, Total
+from tensorgrad.diagram.store import Store
+from tensorgrad.errors import RuleError
+from tensorgrad.function import Function
+from tensorgrad.tensor import Fact, Tensor, Variable
+
+ORIENTED = ("upper", "lower", "orthonormal")
+"""Facts that depend on which axis of a matrix comes first; the host alone reasons about them."""
+
+Kind = Literal["application", "network", "total", "variable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A condition of a rule: a fact of an expression, or (fact None) an equation of two."""
+
+    tensor: Tensor
+    fact: Fact | None
+    right: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """One direction of a rule: where `left` is found and `needs` hold, it equals `right` (or has the fact `concludes`)."""
+
+    name: str
+    source: str
+    left: Tensor
+    right: Tensor | None
+    needs: tuple[Need, ...]
+    concludes: Fact | None = None
+    explore: bool = False
+    functions: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Query:
+    """A conjunction of egglog atoms under construction, and its columns: (what, pattern handle or slot, variable)."""
+
+    atoms: list[str] = field(default_factory=list[str])
+    columns: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
+
+    def column(self, what: str, key: int, name: str) -> str:
+        """Report the query variable `name` as `what` (net, sum, node, slot, class) of the pattern handle or slot `key`."""
+        self.columns.append((what, key, name))
+        return name
+
+    def copy(self) -> Query:
+        """An independent copy."""
+        return Query(list(self.atoms), list(self.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A compiled rewrite: the store that holds the pattern, its root, and the queries that propose places for it.
+
+    `lifted`: every variable is a scalar and every function elementwise, so the rule holds entry by entry.
+    """
+
+    rewrite: Rewrite
+    store: Store
+    root: Ref
+    kind: Kind
+    lifted: bool
+    queries: tuple[Query, ...]
+    facts: Mapping[str, tuple[str, ...]]
+
+
+class FunctionIds:
+    """Small integers for functions, for egglog's columns."""
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[str, int], int] = {}
+
+    def of(self, function: Function) -> int:
+        """The id of a function (the same for equal names and derivatives)."""
+        return self._ids.setdefault((function.name, function.derivative), len(self._ids))
+
+
+def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, int]) -> Pattern | None:
+    """The pattern of a rewrite, or None when nothing in its left side could be looked for.
+
+    Raises RuleError if the left side does not bind what the right side needs.
+    """
+    store = Store()
+    root = insert(store, rewrite.left)
+    node = store.nodes[root[0]]
+    facts: dict[str, tuple[str, ...]] = {}
+    for need in rewrite.needs:
+        if need.fact is not None and isinstance(need.tensor, Variable):
+            facts[need.tensor.name] = (*facts.get(need.tensor.name, ()), need.fact.name)
+    builder = _Builder(store, ids, fact_ids, facts, rewrite.functions)
+    match node:
+        case Application():
+            kind, queries = "application", builder.application_root(root[0])
+        case Network():
+            kind, queries = "network", builder.network_root(root[0])
+        case Total():
+            kind, queries = "total", builder.total_root(root[0])
+        case Leaf():
+            kind, queries = "variable", builder.variable_root(node)
+    if not queries:
+        return None
+    return Pattern(rewrite, store, root, kind, _is_lifted(store), tuple(queries), facts)
+
+
+def _is_lifted(store: Store) -> bool:
+    for node in store.nodes[1:]:
+        if isinstance(node, Leaf) and node.tensor.order:
+            return False
+        if isinstance(node, Application) and not node.function.elementwise:
+            return False
+        if isinstance(node, Network) and node.dims:
+            return False
+    return True
+
+
+@dataclass(slots=True)
+class _Builder:
+    store: Store
+    ids: FunctionIds
+    fact_ids: Mapping[str, int]
+    facts: Mapping[str, tuple[str, ...]]
+    functions: tuple[str, ...]
+    count: int = 0
+
+    def fresh(self, prefix: str) -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def application_root(self, handle: Handle) -> list[Query]:
+        return self._application(Query(), handle, self.fresh("o"))
+
+    def network_root(self, handle: Handle) -> list[Query]:
+        node = self.store.nodes[handle]
+        assert isinstance(node, Network)
+        query = Query()
+        net = query.column("net", handle, self.fresh("d"))
+        slots: dict[int, str] = {}
+        queries = [query]
+        for position, (child, _) in enumerate(node.operands):
+            child_node = self.store.nodes[child] if child > 0 else None
+            anchor = isinstance(child_node, Application) or (isinstance(child_node, Leaf) and self._known(child_node))
+            if child_node is None or not anchor:
+                continue
+            slots[position] = slot = self.fresh("k")
+            new: list[Query] = []
+            for q in queries:
+                out = self.fresh("o")
+                q.column("slot", position, slot)
+                q.atoms.append(f"(operand {net} {slot} {out})")
+                if isinstance(child_node, Leaf):
+                    q.atoms += self._fact_atoms(child_node, out)
+                new += self._expression(q, child, out)
+            queries = new
+        if not slots:
+            return []
+        for edge in range(len(node.dims)):
+            meeting = [slots[k] for k, (_, legs) in enumerate(node.operands) if edge in legs and k in slots]
+            if len(meeting) > 1:
+                name = self.fresh("e")
+                for q in queries:
+                    q.atoms += [f"(leg {net} {slot} {name})" for slot in meeting]
+        return queries
+
+    def total_root(self, handle: Handle) -> list[Query]:
+        node = self.store.nodes[handle]
+        assert isinstance(node, Total)
+        query = Query()
+        total = query.column("sum", handle, self.fresh("s"))
+        queries = [query]
+        anchored = False
+        for _, child, _ in node.terms:
+            if isinstance(self.store.nodes[child], Leaf):
+                continue
+            anchored = True
+            new: list[Query] = []
+            for q in queries:
+                out = self.fresh("o")
+                q.atoms.append(f"(term {total} {self.fresh('k')} {out})")
+                new += self._expression(q, child, out)
+            queries = new
+        return queries if anchored else []
+
+    def variable_root(self, leaf: Leaf) -> list[Query]:
+        if not self._known(leaf):
+            return []
+        query = Query()
+        out = self.fresh("o")
+        query.atoms += self._fact_atoms(leaf, out)
+        query.atoms.append(f"(= {out} (Ref {query.column('class', 0, self.fresh('h'))}))")
+        return [query]
+
+    def _application(self, query: Query, handle: Handle, out: str) -> list[Query]:
+        node = self.store.nodes[handle]
+        assert isinstance(node, Application)
+        function = self.fresh("f") if node.function.name in self.functions else str(self.ids.of(node.function))
+        number = query.column("node", handle, self.fresh("n"))
+        args = [self.fresh("a") for _ in node.args]
+        relation = "app" if len(args) == 1 else "app2"
+        query.atoms.append(f"({relation} {function} {number} {' '.join(args)} {out})")
+        queries = [query]
+        for (child, _), name in zip(node.args, args, strict=True):
+            queries = [done for q in queries for done in self._expression(q, child, name)]
+        return queries
+
+    def _expression(self, query: Query, handle: Handle, out: str) -> list[Query]:
+        """Atoms that say that the class `out` may match the pattern `handle`; several ways give several queries."""
+        node = self.store.nodes[handle]
+        match node:
+            case Leaf():
+                return [query]
+            case Application():
+                return self._application(query, handle, out)
+            case Network():
+                net = query.column("net", handle, self.fresh("d"))
+                query.atoms.append(f"(net {net} {out})")
+                queries = [query]
+                for child, _ in node.operands:
+                    if child > 0 and isinstance(self.store.nodes[child], Application):
+                        new: list[Query] = []
+                        for q in queries:
+                            inner = self.fresh("o")
+                            q.atoms.append(f"(operand {net} {self.fresh('k')} {inner})")
+                            new += self._application(q, child, inner)
+                        queries = new
+                return queries
+            case Total():
+                scaled = query.copy()
+                query.atoms.append(f"(sum {query.column('sum', handle, self.fresh('s'))} {out})")
+                inner, through = self.fresh("o"), scaled.column("net", handle, self.fresh("d"))
+                scaled.atoms += [f"(net {through} {out})", f"(operand {through} 0 {inner})", f"(sum {self.fresh('s')} {inner})"]
+                return [query, scaled]
+
+    def _known(self, leaf: Leaf) -> bool:
+        return isinstance(leaf.tensor, Variable) and bool(self.facts.get(leaf.tensor.name))
+
+    def _fact_atoms(self, leaf: Leaf, out: str) -> list[str]:
+        if not isinstance(leaf.tensor, Variable):
+            return []
+        return [f"(fact {self.fact_ids[f]} {out})" for f in self.facts.get(leaf.tensor.name, ())]
+
+
+def check_bound(rewrite: Rewrite) -> None:
+    """RuleError if the right side or a condition uses a name that the left side does not bind."""
+    bound = {v.name for v in rewrite.left.variables}
+    used = [*([rewrite.right] if rewrite.right is not None else []), *(n.tensor for n in rewrite.needs)]
+    for t in used:
+        for v in t.variables:
+            if v.name not in bound:
+                raise RuleError(f"{rewrite.name}: {v.name} is not bound by the left side {rewrite.left}")

@@ -1,0 +1,204 @@
+"""Rules at work: proposals are matched exactly, conditions looked up, right sides built and united."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import permutations
+
+from tensorgrad.diagram.draft import Draft
+from tensorgrad.diagram.nodes import Application, Handle, Network, Ref, Total
+from tensorgrad.egraph.embed import Found, embeddings
+from tensorgrad.egraph.facts import Facts
+from tensorgrad.egraph.graph import EGraph
+from tensorgrad.egraph.instantiate import instantiate
+from tensorgrad.egraph.match import EMPTY, Matcher, Substitution
+from tensorgrad.egraph.pattern import Pattern
+from tensorgrad.egraph.reasons import Applied
+from tensorgrad.sizes import ONE, Poly
+
+Proposal = tuple[Pattern, dict[tuple[str, int], int]]
+
+
+@dataclass(slots=True)
+class Rewriter:
+    """Applies proposals to one e-graph. Matches whose conditions are not known yet wait in `pending`."""
+
+    graph: EGraph
+    facts: Facts
+    pending: list[tuple[Pattern, Handle, Substitution, Place]] = field(default_factory=list["tuple[Pattern, Handle, Substitution, Place]"])
+    uses: dict[str, int] = field(default_factory=dict[str, int])
+
+    def apply(self, proposal: Proposal) -> bool:
+        """Apply one proposal everywhere it matches; whether anything new came of it."""
+        pattern, hints = proposal
+        root = next((key for key in hints if key[1] == pattern.root[0] or key[0] == "class"), None)
+        member = hints[root] if root is not None else 0
+        if root is None or (member in self.graph.dead and root[0] != "class"):
+            return False
+        changed = False
+        for s, place in list(self._matches(pattern, hints, member)):
+            changed = self._use(pattern, member, s, place) or changed
+        return changed
+
+    def retry(self) -> bool:
+        """Try again the matches whose conditions were not known."""
+        waiting, self.pending = self.pending, []
+        changed = False
+        for pattern, member, s, place in waiting:
+            if member not in self.graph.dead:
+                changed = self._use(pattern, member, s, place) or changed
+        return changed
+
+    def _matches(
+        self, pattern: Pattern, hints: Mapping[tuple[str, int], int], member: Handle
+    ) -> Iterator[tuple[Substitution, Place]]:
+        graph = self.graph
+        matcher = Matcher(graph, pattern, hints)
+        node = pattern.store.nodes[pattern.root[0]]
+        axes = tuple(range(len(graph.dims[member])))
+        match node:
+            case Application():
+                order = len(pattern.store.dims[pattern.root[0]])
+                if pattern.lifted:
+                    for s in matcher.application(node, member, (member, axes), axes, EMPTY):
+                        yield s, Place(axes, dict(zip(axes, graph.dims[member], strict=True)), None)
+                elif len(axes) == order:
+                    for s in matcher.application(node, member, (member, axes), (), EMPTY):
+                        yield s, Place(axes, {}, None)
+            case Network():
+                for found in embeddings(matcher, node, pattern.root[0], member):
+                    dims = _network(graph, member).dims
+                    yield found.substitution, Place((), {e: dims[e] for e in found.lifted}, found)
+            case Total():
+                yield from self._in_sums(matcher, node, pattern, member)
+            case _:
+                ref: Ref = (graph.root(member), tuple(range(len(graph.dims[member]))))
+                for s in matcher.expression(pattern.root[0], ref, (), EMPTY):
+                    yield s, Place(axes, {}, None)
+
+    def _in_sums(
+        self, matcher: Matcher, node: Total, pattern: Pattern, member: Handle
+    ) -> Iterator[tuple[Substitution, Place]]:
+        """Some terms of a sum are the pattern's, all with one common factor."""
+        total = self.graph.nodes[member]
+        assert isinstance(total, Total)
+        axes = tuple(range(len(total.dims)))
+        lift = axes if pattern.lifted else ()
+        if not pattern.lifted and len(pattern.store.dims[pattern.root[0]]) != len(axes):
+            return
+        for order in permutations(axes) if not pattern.lifted and len(axes) <= 3 else [axes]:
+            for chosen, scale, s in _choose_terms(matcher, node, total, order, lift):
+                yield s, Place(order, dict(zip(lift, total.dims, strict=False)), None, chosen, scale)
+
+    def _use(self, pattern: Pattern, member: Handle, s: Substitution, place: Place) -> bool:
+        graph = self.graph
+        rewrite = pattern.rewrite
+        graph.check_budget()
+        if not self._holds(pattern, s, place):
+            self.pending.append((pattern, member, s, place))
+            return False
+        own = tuple(range(len(graph.dims[member])))
+        assert rewrite.right is not None
+        ref = instantiate(graph, rewrite.right, s, rewrite.left.edges, place.lift)
+        new = self._put(pattern, member, ref, place)
+        changed = graph.union((member, own), new, Applied(rewrite.name, rewrite.source, s.descents))
+        if changed:
+            self.uses[rewrite.name] = self.uses.get(rewrite.name, 0) + 1
+        graph.rebuild()
+        return changed
+
+    def _holds(self, pattern: Pattern, s: Substitution, place: Place) -> bool:
+        for need in pattern.rewrite.needs:
+            if need.fact is not None:
+                if not self.facts.needed(need.tensor, need.fact.name, s, place.lift):
+                    return False
+                continue
+            assert need.right is not None
+            ref = instantiate(self.graph, need.tensor, s, need.tensor.edges, place.lift)
+            other = instantiate(self.graph, need.right, s, need.tensor.edges, place.lift)
+            if not self.graph.same(ref, other):
+                return False
+        return True
+
+    def _put(self, pattern: Pattern, member: Handle, ref: Ref, place: Place) -> Ref:
+        """What the member becomes with the matched part replaced by `ref` (axes: the left side's, then the lift)."""
+        graph = self.graph
+        order = len(pattern.root[1])
+        by_pattern_axis = [0] * order
+        for i, p in enumerate(pattern.root[1]):
+            by_pattern_axis[p] = ref[1][i]
+        axes = (*by_pattern_axis, *ref[1][order:])
+        if place.found is not None:
+            return self._splice(pattern, member, (ref[0], axes), place.found)
+        if not place.chosen:
+            return ref[0], axes
+        node = graph.nodes[member]
+        assert isinstance(node, Total)
+        rest = [(c, (h, p)) for k, (c, h, p) in enumerate(node.terms) if k not in place.chosen]
+        if not place.lift:
+            axes = tuple(axes[place.axes.index(a)] for a in range(order))
+        return graph.total([*rest, (place.scale, (ref[0], axes))], node.dims)
+
+    def _splice(self, pattern: Pattern, member: Handle, ref: Ref, found: Found) -> Ref:
+        node = _network(self.graph, member)
+        pattern_node = pattern.store.nodes[pattern.root[0]]
+        assert isinstance(pattern_node, Network)
+        coefficient = node.coefficient * found.scale
+        draft = Draft(coefficient)
+        inner = {found.edges[e] for e in range(len(pattern_node.dims)) if e not in pattern_node.boundary}
+        edges = draft.edges(ONE if e in inner else d for e, d in enumerate(node.dims))
+        draft.operands = [
+            (h, [edges[e] for e in legs]) for k, (h, legs) in enumerate(node.operands) if k not in found.used
+        ]
+        legs = [edges[found.edges[e]] for e in pattern_node.boundary] + [edges[e] for e in found.lifted]
+        by_axis = [0] * len(legs)
+        for a, p in enumerate(ref[1]):
+            by_axis[p] = legs[a]
+        draft.operands.append((ref[0], by_axis))
+        draft.boundary = [edges[e] for e in node.boundary]
+        return self.graph.network(draft)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a match stands: the member's axes, the lifted labels with sizes, the sub-diagram or the chosen terms."""
+
+    axes: tuple[int, ...]
+    lift: Mapping[int, Poly]
+    found: Found | None
+    chosen: tuple[int, ...] = ()
+    scale: Poly = ONE
+
+
+def _network(graph: EGraph, member: Handle) -> Network:
+    node = graph.nodes[member]
+    assert isinstance(node, Network)
+    return node
+
+
+def _choose_terms(
+    matcher: Matcher, pattern: Total, total: Total, axes: tuple[int, ...], lift: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], Poly, Substitution]]:
+    """Assign each term of the pattern a term of the sum with the same ratio of coefficients.
+
+    `axes[a]` is the sum's axis that is read as the pattern's axis a.
+    """
+    states: list[tuple[int, tuple[int, ...], Poly | None, Substitution]] = [(0, (), None, EMPTY)]
+    while states:
+        position, chosen, scale, s = states.pop()
+        if position == len(pattern.terms):
+            assert scale is not None
+            yield chosen, scale, s
+            continue
+        coefficient, handle, perm = pattern.terms[position]
+        for k, (c, h, p) in enumerate(total.terms):
+            ratio = c.divide(coefficient)
+            if k in chosen or ratio is None or (scale is not None and ratio is not scale):
+                continue
+            own = [0] * len(perm)
+            for a, q in enumerate(perm):
+                own[q] = p[axes[a]]
+            ref = (h, (*own, *(p[a] for a in lift)))
+            for t in matcher.expression(handle, ref, lift, s):
+                states.append((position + 1, (*chosen, k), ratio, t))

@@ -1,0 +1,128 @@
+"""The schedule: directed rules to a fixpoint, then identities and distribution, then factoring; every budget honoured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tensorgrad.diagram.nodes import Handle, Network, Total
+from tensorgrad.egraph.engine import Engine
+from tensorgrad.egraph.facts import Facts
+from tensorgrad.egraph.graph import BudgetSpentError, EGraph
+from tensorgrad.egraph.linear import Linear
+from tensorgrad.egraph.rewriting import Proposal, Rewriter
+
+Stopped = Literal["goal", "saturated", "seconds", "nodes", "rounds"]
+Goal = Callable[[], bool]
+
+EXPLORED = 64
+"""Proposals of undirected identities applied in one round; the rest wait for the next."""
+
+
+@dataclass(slots=True)
+class Saturation:
+    """One run of the schedule on one e-graph."""
+
+    graph: EGraph
+    engine: Engine
+    goal: Goal
+    rounds: int = 200
+    factoring: bool = True
+    each_sum: bool = False
+    done_rounds: int = 0
+    facts: Facts = field(init=False)
+    rewriter: Rewriter = field(init=False)
+    linear: Linear = field(init=False)
+    _waiting: list[Proposal] = field(default_factory=list["Proposal"])
+    _to_distribute: list[Handle] = field(default_factory=list[Handle])
+    _to_factor: list[Handle] = field(default_factory=list[Handle])
+    _seen: int = 1
+
+    def __post_init__(self) -> None:
+        self.facts = Facts(self.graph, self.engine.fact_rules)
+        self.rewriter = Rewriter(self.graph, self.facts)
+        self.linear = Linear(self.graph)
+
+    def run(self) -> Stopped:
+        """Run until the goal holds, nothing changes any more, or a budget is spent; says which."""
+        try:
+            self.graph.rebuild()
+            while self.done_rounds < self.rounds:
+                if self.goal():
+                    return "goal"
+                if not self._round():
+                    return "goal" if self.goal() else "saturated"
+                self.done_rounds += 1
+            return "rounds"
+        except BudgetSpentError as spent:
+            return "goal" if self.goal() else spent.args[0]
+
+    @property
+    def dropped(self) -> int:
+        """Proposals that were not tried when the run stopped."""
+        return len(self._waiting)
+
+    def _round(self) -> bool:
+        """One round: the first kind of move that changes anything."""
+        proposals = self.engine.tables.step(self.graph)
+        changed = self._new_nodes()
+        for proposal in proposals:
+            if proposal[0].rewrite.explore:
+                self._waiting.append(proposal)
+            else:
+                changed = self.rewriter.apply(proposal) or changed
+                if changed and self.goal():
+                    return True
+        changed = self.rewriter.retry() or changed
+        changed = self._new_nodes() or changed or bool(self.graph.merged)
+        if changed:
+            return True
+        return self._distribute() or self._explore() or self._factor()
+
+    def _new_nodes(self) -> bool:
+        """Write out what new nodes, and users of classes that gained forms, can have written out."""
+        graph = self.graph
+        changed = False
+        while self._seen < len(graph.nodes) or graph.gained:
+            candidates = list(range(self._seen, len(graph.nodes)))
+            self._seen = len(graph.nodes)
+            for handle in candidates:
+                node = graph.nodes[handle]
+                if isinstance(node, Network):
+                    self._to_distribute.append(handle)
+                elif isinstance(node, Total):
+                    self._to_factor.append(handle)
+            gained, graph.gained = list(graph.gained), {}
+            users = {u: None for root in gained for u in graph.members(root).users}
+            for handle in (*candidates, *users):
+                changed = self.linear.inline(handle) or changed
+        return changed
+
+    def _distribute(self) -> bool:
+        handles, self._to_distribute = self._to_distribute, []
+        changed = False
+        while handles:
+            changed = self.linear.distribute(handles.pop(0), self.each_sum) or changed
+            if changed and self.goal():
+                self._to_distribute = handles
+                return True
+        return changed
+
+    def _explore(self) -> bool:
+        batch, self._waiting = self._waiting[:EXPLORED], self._waiting[EXPLORED:]
+        changed = False
+        for proposal in batch:
+            changed = self.rewriter.apply(proposal) or changed
+            if changed and self.goal():
+                return True
+        return changed or bool(self._waiting)
+
+    def _factor(self) -> bool:
+        if not self.factoring:
+            return False
+        handles, self._to_factor = self._to_factor, []
+        changed = False
+        for handle in handles:
+            changed = self.linear.factor(handle) or changed
+        return changed

@@ -1,0 +1,196 @@
+"""The engine's entry points: simplify a tensor, prove that two are equal, bring one into expanded normal form."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tensorgrad.derivation import Derivation
+from tensorgrad.diagram import Ref, insert
+from tensorgrad.egraph.engine import Engine
+from tensorgrad.egraph.explain import Explainer, derivation
+from tensorgrad.egraph.graph import EGraph
+from tensorgrad.egraph.partial import Assumption, assumptions
+from tensorgrad.egraph.reasons import Applied
+from tensorgrad.egraph.saturate import Saturation, Stopped
+from tensorgrad.extract import Extraction
+from tensorgrad.notation import Condition
+from tensorgrad.rule import RuleSet
+from tensorgrad.tensor import Fact, Tensor, Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search for a simpler form found."""
+
+    tensor: Tensor
+    derivation: Derivation
+    rules: tuple[str, ...]
+    stopped: Stopped
+    assumed: tuple[Assumption, ...]
+    rounds: int
+    classes: int
+    nodes: int
+    dropped: int
+    graph: EGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search for a proof found; `left` and `right` are the simplest forms reached when it stays open."""
+
+    proved: bool
+    stopped: Stopped
+    rules: tuple[str, ...]
+    derivation: Derivation
+    left: Tensor
+    right: Tensor
+    assumed: tuple[Assumption, ...]
+    rounds: int
+    classes: int
+
+
+def simplify(
+    t: Tensor,
+    *,
+    conditions: Sequence[Condition] = (),
+    dims: Mapping[str, int] | None = None,
+    rules: RuleSet,
+    seconds: float = 5.0,
+    nodes: int = 20_000,
+    objective: str = "flops",
+) -> Found:
+    """The cheapest equal form of a tensor without derivatives: by operations if `dims` are given, else by size."""
+    del objective
+    engine = Engine.of(rules)
+    graph = EGraph(seconds, nodes)
+    engine.tables.begin()
+    try:
+        assumed = _state(graph, [t], conditions)
+        ref = insert(graph, t)
+        run = Saturation(graph, engine, goal=lambda: False, each_sum=bool(dims))
+        stopped = run.run()
+    finally:
+        engine.tables.end()
+    graph.limit *= 2
+    graph.deadline = time.monotonic() + 60
+    extraction = Extraction(graph, [ref], dims or None)
+    steps, names = Explainer(graph).extraction(ref[0], extraction.chosen)
+    classes, live = graph.statistics()
+    edges = [t.edges[list(ref[1]).index(p)] for p in range(len(ref[1]))]
+    return Found(
+        extraction.tensor(ref, t.edges),
+        derivation(steps, edges),
+        names,
+        stopped,
+        assumed,
+        run.done_rounds,
+        classes,
+        live,
+        run.dropped,
+        graph,
+    )
+
+
+def prove(
+    left: Tensor,
+    right: Tensor,
+    *,
+    conditions: Sequence[Condition] = (),
+    rules: RuleSet,
+    seconds: float = 5.0,
+    nodes: int = 20_000,
+    explain: bool = True,
+) -> Outcome:
+    """Whether two tensors without derivatives become one class."""
+    engine = Engine.of(rules)
+    graph = EGraph(seconds, nodes)
+    engine.tables.begin()
+    try:
+        assumed = _state(graph, [left, right], conditions)
+        first = insert(graph, left)
+        second = _aligned(insert(graph, right), left, right)
+        run = Saturation(graph, engine, goal=lambda: graph.same(first, second))
+        stopped = run.run()
+    finally:
+        engine.tables.end()
+    graph.limit *= 2
+    graph.deadline = time.monotonic() + 60
+    proved = graph.same(first, second)
+    explainer = Explainer(graph)
+    names = explainer.rules(first[0], second[0]) if proved else ()
+    steps = explainer.steps(first[0], second[0]) if proved and explain else []
+    edges = [left.edges[list(first[1]).index(p)] for p in range(len(first[1]))]
+    simplest = [left, right] if proved else _simplest(graph, [(first, left), (second, left)])
+    return Outcome(
+        proved, stopped, names, derivation(steps, edges), simplest[0], simplest[1], assumed, run.done_rounds, graph.statistics()[0]
+    )
+
+
+def normalise(t: Tensor) -> Tensor:
+    """The expanded polynomial normal form: every product distributed over every sum, no rules."""
+    engine = Engine.of(RuleSet())
+    graph = EGraph(60.0, 200_000)
+    engine.tables.begin()
+    try:
+        ref = insert(graph, t)
+        Saturation(graph, engine, goal=lambda: False, factoring=False).run()
+    finally:
+        engine.tables.end()
+    return _Expanded(graph).tensor(ref, t.edges)
+
+
+class _Expanded:
+    """Prefers sums to networks: the expanded member of every class."""
+
+    def __init__(self, graph: EGraph) -> None:
+        self.graph = graph
+
+    def tensor(self, ref: Ref, edges: Sequence[str]) -> Tensor:
+        from tensorgrad.diagram.expression import Expressions
+
+        return Expressions(self.graph, self._choose, self.graph.find).ref(ref, edges)
+
+    def _choose(self, root: int) -> tuple[object, tuple[int, ...]]:
+        found = self.graph.members(root)
+        member = (found.totals or found.networks or found.leaves or found.applications)[0]
+        return self.graph.nodes[member], self.graph.oriented(member)
+
+
+def _simplest(graph: EGraph, sides: Iterable[tuple[Ref, Tensor]]) -> list[Tensor]:
+    return [Extraction(graph, [ref], None).tensor(ref, t.edges) for ref, t in sides]
+
+
+def _aligned(ref: Ref, left: Tensor, right: Tensor) -> Ref:
+    axis = {e: p for e, p in zip(right.edges, ref[1], strict=True)}
+    return ref[0], tuple(axis[e] for e in left.edges)
+
+
+def _state(graph: EGraph, sides: Sequence[Tensor], conditions: Sequence[Condition]) -> tuple[Assumption, ...]:
+    """State the facts of the variables, the conditions, and what makes the sides' partial functions defined."""
+    for t in (*sides, *(c.tensor for c in conditions)):
+        for variable in t.variables:
+            ref = insert(graph, variable)
+            for fact in variable.facts:
+                _assert(graph, ref, fact)
+    for condition in conditions:
+        if condition.kind == "fact" and condition.fact is not None:
+            _assert(graph, insert(graph, condition.tensor), condition.fact)
+        elif condition.kind == "equation" and condition.right is not None:
+            second = _aligned(insert(graph, condition.right), condition.tensor, condition.right)
+            graph.union(insert(graph, condition.tensor), second, Applied("assumption", str(condition)))
+            graph.rebuild()
+    assumed = assumptions(sides)
+    for assumption in assumed:
+        graph.assert_fact(insert(graph, assumption.tensor), assumption.fact.name)
+    graph.rebuild()
+    return assumed
+
+
+def _assert(graph: EGraph, ref: Ref, fact: Fact) -> None:
+    if not fact.axes:
+        graph.assert_fact(ref, fact.name)
+
+
+__all__ = ["Found", "Outcome", "Variable", "normalise", "prove", "simplify"]

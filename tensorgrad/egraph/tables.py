@@ -1,0 +1,194 @@
+"""The egglog side: tables of nodes, legs and facts over e-classes, joined by egglog to find where rules may apply.
+
+The sort T is an e-class, a tensor up to the order of its axes; the host keeps the orders and checks every proposal.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tensorgrad.diagram.draft import FLAT
+from tensorgrad.diagram.nodes import Application, Network, Total
+from tensorgrad.egraph.pattern import ORIENTED, FunctionIds, Pattern, Query
+from tensorgrad.errors import UnsoundError
+
+if TYPE_CHECKING:
+    from tensorgrad.egraph.graph import EGraph
+
+_SCHEMA = """
+(sort T)
+(constructor Ref (i64) T)
+(function order (T) i64 :no-merge)
+(relation app (i64 i64 T T)) (relation app2 (i64 i64 T T T))
+(relation net (i64 T)) (relation operand (i64 i64 T)) (relation leg (i64 i64 i64))
+(relation sum (i64 T)) (relation term (i64 i64 T))
+(relation fact (i64 T))
+(relation ref_in (i64 i64)) (relation app_in (i64 i64 i64 i64)) (relation app2_in (i64 i64 i64 i64 i64))
+(relation net_in (i64 i64)) (relation operand_in (i64 i64 i64))
+(relation sum_in (i64 i64)) (relation term_in (i64 i64 i64))
+(relation fact_in (i64 i64)) (relation union_in (i64 i64))
+(ruleset load) (ruleset facts) (ruleset match)
+(rule ((ref_in h d)) ((set (order (Ref h)) d)) :ruleset load)
+(rule ((app_in f n a o)) ((app f n (Ref a) (Ref o))) :ruleset load)
+(rule ((app2_in f n a b o)) ((app2 f n (Ref a) (Ref b) (Ref o))) :ruleset load)
+(rule ((net_in n o)) ((net n (Ref o))) :ruleset load)
+(rule ((operand_in n k o)) ((operand n k (Ref o))) :ruleset load)
+(rule ((sum_in n o)) ((sum n (Ref o))) :ruleset load)
+(rule ((term_in n k o)) ((term n k (Ref o))) :ruleset load)
+(rule ((fact_in f o)) ((fact f (Ref o))) :ruleset load)
+(rule ((union_in a b)) ((union (Ref a) (Ref b))) :ruleset load)
+"""
+_ORDER = ("ref_in", "union_in", "app_in", "app2_in", "net_in", "operand_in", "leg", "sum_in", "term_in", "fact_in")
+_INLINE_ROWS = 12
+
+
+class Tables:
+    """One egglog program for one set of compiled patterns; problems are separated by `begin` and `end` (push, pop)."""
+
+    def __init__(self, ids: FunctionIds, fact_ids: Mapping[str, int]) -> None:
+        from egglog.bindings import EGraph as Egglog
+
+        self._egglog = Egglog()
+        self._ids = ids
+        self._fact_ids = fact_ids
+        self._fact_names = {number: name for name, number in fact_ids.items()}
+        self._columns: dict[str, tuple[Pattern, Query]] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="tensorgrad-")
+        self._read: dict[str, set[tuple[int, ...]]] = {}
+        self._read_facts: set[tuple[int, int]] = set()
+        self._run(_SCHEMA)
+
+    def _run(self, program: str) -> None:
+        try:
+            self._egglog.run_program(*self._egglog.parse_program(program))
+        except BaseException as error:  # a Rust panic is no Exception
+            if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+                raise
+            raise UnsoundError(f"the e-graph's tables contradict each other: {error}") from error
+
+    def add_pattern(self, pattern: Pattern) -> None:
+        """Compile a pattern's queries to egglog rules that fill one match table each."""
+        for query in pattern.queries:
+            name = f"match{len(self._columns)}"
+            self._columns[name] = (pattern, query)
+            variables = " ".join(v for _, _, v in query.columns)
+            types = " ".join("i64" for _ in query.columns)
+            self._run(
+                f"(relation {name} ({types}))\n"
+                f"(rule ({' '.join(query.atoms)}) (({name} {variables})) :ruleset match)"
+            )
+
+    def add_implication(self, premises: Sequence[str], conclusion: str) -> None:
+        """A rule among facts of one class: all of `premises` give `conclusion`."""
+        atoms = " ".join(f"(fact {self._fact_ids[p]} t)" for p in premises)
+        self._run(f"(rule ({atoms}) ((fact {self._fact_ids[conclusion]} t)) :ruleset facts)")
+
+    def add_transfer(self, chain: Sequence[int], premises: Sequence[str], conclusion: str) -> None:
+        """f(g(... x)) has `conclusion` when x has all of `premises`; `chain` are the functions' ids, outermost first."""
+        atoms = [f"(app {f} n{k} t{k + 1} t{k})" for k, f in enumerate(chain)]
+        atoms += [f"(fact {self._fact_ids[p]} t{len(chain)})" for p in premises]
+        self._run(f"(rule ({' '.join(atoms)}) ((fact {self._fact_ids[conclusion]} t0)) :ruleset facts)")
+
+    def begin(self) -> None:
+        """Start a problem."""
+        self._run("(push)")
+        self._read = {}
+        self._read_facts = set()
+
+    def end(self) -> None:
+        """Forget the problem."""
+        self._run("(pop)")
+
+    def step(self, graph: EGraph) -> list[tuple[Pattern, dict[tuple[str, int], int]]]:
+        """Write what is new, derive facts, run one round of matching; the new proposals and (in the graph) new facts."""
+        self._write(graph)
+        self._run("(run-schedule (saturate (run load)) (saturate (run facts)) (run match))")
+        tables: dict[str, Any] = self._egglog.freeze().functions
+        self._take_facts(graph, tables)
+        return self._take_matches(tables)
+
+    def _write(self, graph: EGraph) -> None:
+        rows = _rows(graph, self._ids, self._fact_ids)
+        program: list[str] = []
+        for table in _ORDER:
+            new = rows.get(table, [])
+            if len(new) <= _INLINE_ROWS:
+                program += [f"({table} {' '.join(map(str, row))})" for row in new]
+            else:
+                path = Path(self._folder.name) / f"{table}.tsv"
+                path.write_text("\n".join("\t".join(map(str, row)) for row in new) + "\n")
+                program.append(f'(input {table} "{path}")')
+        if program:
+            self._run("\n".join(program))
+
+    def _take_facts(self, graph: EGraph, tables: Mapping[str, Any]) -> None:
+        read = self._egglog.value_to_i64
+        rows = [(read(row.inputs[0]), row.inputs[1]) for row in tables["fact"].rows]
+        rows = [(number, value) for number, value in rows if self._fact_names[number] not in ORIENTED]
+        if not rows:
+            return
+        handle_of: dict[Any, int] = {}
+        for row in tables["Ref"].rows:
+            handle = read(row.inputs[0])
+            if handle < handle_of.get(row.output, handle + 1):
+                handle_of[row.output] = handle
+        new = {(number, handle_of[value]) for number, value in rows} - self._read_facts
+        self._read_facts |= new
+        for number, handle in sorted(new):
+            graph.assert_fact((handle, tuple(range(len(graph.dims[handle])))), self._fact_names[number])
+
+    def _take_matches(self, tables: Mapping[str, Any]) -> list[tuple[Pattern, dict[tuple[str, int], int]]]:
+        read = self._egglog.value_to_i64
+        found: list[tuple[Pattern, dict[tuple[str, int], int]]] = []
+        for name, (pattern, query) in self._columns.items():
+            table = tables[name].rows
+            if not table:
+                continue
+            known = self._read.setdefault(name, set())
+            new = {tuple(read(v) for v in row.inputs) for row in table} - known
+            known |= new
+            keys = [(what, key) for what, key, _ in query.columns]
+            found += [(pattern, dict(zip(keys, row, strict=True))) for row in sorted(new)]
+        return found
+
+
+def _rows(graph: EGraph, ids: FunctionIds, fact_ids: Mapping[str, int]) -> dict[str, list[tuple[int, ...]]]:
+    """The rows for nodes, unions and facts that are new since the last call."""
+    rows: dict[str, list[tuple[int, ...]]] = {}
+
+    def put(table: str, *row: int) -> None:
+        rows.setdefault(table, []).append(row)
+
+    for h in graph.fresh:
+        put("ref_in", h, len(graph.dims[h]))
+        node = graph.nodes[h]
+        if h in graph.dead:
+            continue
+        match node:
+            case Application():
+                args = [a for a, _ in node.args]
+                put("app_in" if len(args) == 1 else "app2_in", ids.of(node.function), h, *args, h)
+            case Network():
+                put("net_in", h, h)
+                for k, (o, legs) in enumerate(node.operands):
+                    if o > FLAT:
+                        put("operand_in", h, k, o)
+                        for e in dict.fromkeys(legs):
+                            put("leg", h, k, e)
+            case Total():
+                put("sum_in", h, h)
+                for k, (_, t, _) in enumerate(node.terms):
+                    put("term_in", h, k, t)
+            case _:
+                pass
+    for a, b in graph.merged:
+        put("union_in", a, b)
+    for h, fact in graph.new_facts:
+        name = fact.removesuffix(".T")
+        if name in fact_ids:
+            put("fact_in", fact_ids[name], h)
+    graph.fresh, graph.merged, graph.new_facts = [], [], []
+    return rows

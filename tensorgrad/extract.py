@@ -1,0 +1,197 @@
+"""Extraction: for all outputs at once, the members of classes of least total cost, shared parts paid once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+
+from tensorgrad.cost import application_cost, network_cost, total_cost
+from tensorgrad.diagram import Application, Handle, Leaf, Network, Node, Ref, Total
+from tensorgrad.diagram.draft import FLAT
+from tensorgrad.diagram.expression import Expressions, children
+from tensorgrad.egraph.graph import EGraph
+from tensorgrad.sizes import Poly
+from tensorgrad.tensor import Tensor
+
+Price = tuple[int, int]
+"""What is minimised, then what decides ties."""
+
+_SWAPS = 400
+
+
+class Pricing:
+    """The own cost of a node: with sizes (operations, size of the expression), without sizes the size alone."""
+
+    def __init__(self, graph: EGraph, dims: Mapping[str, int] | None) -> None:
+        self.graph = graph
+        self.dims = dims
+        self._numbers: dict[Poly, int] = {}
+        self._prices: dict[Handle, Price] = {}
+
+    def own(self, member: Handle) -> Price:
+        """The cost of a member without its children."""
+        found = self._prices.get(member)
+        if found is None:
+            node = self.graph.nodes[member]
+            size = _size(node)
+            found = (size, 0) if self.dims is None else (self._operations(node, member), size)
+            self._prices[member] = found
+        return found
+
+    def _number(self, dim: Poly) -> int:
+        if dim not in self._numbers:
+            assert self.dims is not None
+            self._numbers[dim] = int(dim.evaluate(self.dims))
+        return self._numbers[dim]
+
+    def _operations(self, node: Node, member: Handle) -> int:
+        entries = prod(self._number(d) for d in self.graph.dims[member])
+        match node:
+            case Leaf():
+                return 0
+            case Application():
+                batch = {b: d for h, ls in node.args for b, d in zip(ls, self.graph.dims[h], strict=True) if b >= 0}
+                acted = {b: d for b, d in zip(node.args[0][1], self.graph.dims[node.args[0][0]], strict=True) if b < 0}
+                group = [self._number(acted[-1 - k]) for k in range(node.groups[0])] if node.groups else []
+                return application_cost(node.function, [self._number(d) for d in batch.values()], group)
+            case Network():
+                legs = [ls for h, ls in node.operands if h >= FLAT]
+                scaled = not (node.coefficient.is_constant and abs(node.coefficient.number) == 1)
+                numbers = [self._number(d) for d in node.dims]
+                return network_cost(legs, node.boundary, numbers, scaled and bool(legs)).flops
+            case Total():
+                return total_cost(entries, [c for c, _, _ in node.terms])
+
+
+def _size(node: Node) -> int:
+    """Symbols that writing the node down takes: one an occurrence, one a factor other than 1 and -1, one a copy or ones."""
+    match node:
+        case Leaf():
+            return 1
+        case Application():
+            return 1 + len(node.args)
+        case Network():
+            touched = {e for _, legs in node.operands for e in legs}
+            extra = len(node.boundary) - len(set(node.boundary)) + len(set(node.boundary) - touched)
+            scaled = not (node.coefficient.is_constant and abs(node.coefficient.number) == 1)
+            return max(1, len(node.operands) + extra + scaled)
+        case Total():
+            scaled = sum(not (c.is_constant and abs(c.number) == 1) for c, _, _ in node.terms)
+            return max(1, len(node.terms) + scaled)
+
+
+class Extraction:
+    """The cheapest members, for `roots` together. Costs are strictly positive, so what is chosen has no cycle."""
+
+    def __init__(self, graph: EGraph, roots: Sequence[Ref], dims: Mapping[str, int] | None) -> None:
+        self.graph = graph
+        self.pricing = Pricing(graph, dims)
+        self.roots = [graph.root(h) for h, _ in roots]
+        self.chosen: dict[Handle, Handle] = {}
+        self._cost: dict[Handle, Price] = {}
+        self._trees()
+        self._share()
+
+    def members(self, root: Handle) -> list[Handle]:
+        """The live members of a class."""
+        found = self.graph.members(root)
+        return [*found.leaves, *found.applications, *found.networks, *found.totals]
+
+    def _parts(self, member: Handle) -> list[Handle]:
+        return list(dict.fromkeys(self.graph.root(c) for c in children(self.graph.nodes[member])))
+
+    def _trees(self) -> None:
+        """The cheapest member of each class by tree cost, to a fixpoint."""
+        graph = self.graph
+        users: dict[Handle, list[tuple[Handle, Handle]]] = {}
+        work: dict[tuple[Handle, Handle], None] = {}
+        for h in range(1, len(graph.nodes)):
+            if h not in graph.dead:
+                root = graph.root(h)
+                work[root, h] = None
+                for part in self._parts(h):
+                    users.setdefault(part, []).append((root, h))
+        while work:
+            root, member = next(iter(work))
+            del work[root, member]
+            parts = self._parts(member)
+            if root in parts or any(p not in self._cost for p in parts):
+                continue
+            cost = _add([self._own(member), *(self._cost[p] for p in parts)])
+            if root not in self._cost or (cost, self._tie(member)) < (self._cost[root], self._tie(self.chosen[root])):
+                self._cost[root] = cost
+                self.chosen[root] = member
+                for user in users.get(root, ()):
+                    work[user] = None
+
+    def _own(self, member: Handle) -> Price:
+        first, second = self.pricing.own(member)
+        return first, second + 1
+
+    def _tie(self, member: Handle) -> int:
+        return member
+
+    def needed(self, chosen: Mapping[Handle, Handle]) -> list[Handle] | None:
+        """The classes that the roots need, each after its parts; None if the choice has a cycle."""
+        state: dict[Handle, int] = {}
+        order: list[Handle] = []
+        stack: list[tuple[Handle, bool]] = [(r, False) for r in self.roots]
+        while stack:
+            root, ready = stack.pop()
+            if ready:
+                state[root] = 2
+                order.append(root)
+            elif state.get(root) == 1:
+                return None
+            elif root not in state:
+                state[root] = 1
+                stack.append((root, True))
+                for part in self._parts(chosen[root]):
+                    if state.get(part) == 1:
+                        return None
+                    if part not in state:
+                        stack.append((part, False))
+        return order
+
+    def total(self, chosen: Mapping[Handle, Handle]) -> Price | None:
+        """The cost of a choice, every class paid once; None if it has a cycle."""
+        order = self.needed(chosen)
+        return None if order is None else _add([self._own(chosen[root]) for root in order])
+
+    def _share(self) -> None:
+        """Swap members while that makes the whole cheaper: a form that reuses what is there anyway may win."""
+        best = self.total(self.chosen)
+        tried = 0
+        improved = best is not None
+        while improved and tried < _SWAPS:
+            improved = False
+            for root in self.needed(self.chosen) or []:
+                for member in self.members(root):
+                    parts = self._parts(member)
+                    if member == self.chosen[root] or root in parts or any(p not in self.chosen for p in parts):
+                        continue
+                    tried += 1
+                    if tried >= _SWAPS:
+                        return
+                    other = {**self.chosen, root: member}
+                    cost = self.total(other)
+                    if cost is not None and best is not None and cost < best:
+                        self.chosen, best, improved = other, cost, True
+
+    @property
+    def cost(self) -> Price | None:
+        """The total cost of what is chosen."""
+        return self.total(self.chosen)
+
+    def tensor(self, ref: Ref, edges: Sequence[str]) -> Tensor:
+        """The chosen tensor of a reference, its axes called `edges`."""
+        graph = self.graph
+        choose: Callable[[Handle], tuple[Node, tuple[int, ...]]] = lambda root: (  # noqa: E731
+            graph.nodes[self.chosen[root]],
+            graph.oriented(self.chosen[root]),
+        )
+        return Expressions(graph, choose, graph.find).ref(ref, edges)
+
+
+def _add(prices: Sequence[Price]) -> Price:
+    return sum(p[0] for p in prices), sum(p[1] for p in prices)
