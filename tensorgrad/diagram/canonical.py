@@ -89,6 +89,14 @@ def _by_labelling(operands: Sequence[tuple[int, Sequence[int]]], colours: dict[i
             for axis, edge in enumerate(legs):
                 join(k, vertex[edge], group.colours[axis])
             continue
+        if group.blocks:
+            for block in group.blocks:
+                vertex_colours.append(4 * colour + 3)
+                neighbours.append([])
+                join(len(vertex_colours) - 1, k, len(legs))
+                for axis in block:
+                    join(len(vertex_colours) - 1, vertex[legs[axis]], group.colours[axis])
+            continue
         first = len(vertex_colours)
         for edge in legs:
             vertex_colours.append(4 * colour + 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 
-from tensorgrad.diagram.canonical import canonical
+from tensorgrad.diagram.canonical import Form, canonical
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
 from tensorgrad.diagram.symmetry import Group, Signed, group, swap, trivial_group
@@ -96,7 +96,7 @@ class Store:
         if p1 == p2:
             return True
         first, second = (self.group_of(h1).arrange(_inverse(p)) for p in (p1, p2))
-        return first == second and first[1] != 0
+        return first == second or (first[0] == second[0] and self.is_zero(h1))
 
     def leaf(self, leaf: Leaf, dims: tuple[Poly, ...], generators: tuple[Signed, ...] = ()) -> Ref:
         """A leaf."""
@@ -214,6 +214,10 @@ class Store:
         if form.sign == 0:
             return self.zero(boundary_dims)
         coefficient = draft.coefficient if form.sign > 0 else draft.coefficient * MINUS_ONE
+        if coefficient is ONE and draft.coefficient is not ONE:
+            rearranged = self._single_antisymmetric(draft, form)
+            if rearranged is not None:
+                return rearranged
         number = {e: k for k, e in enumerate(form.edges)}
         axis: dict[int, int] = {}
         boundary: list[int] = []
@@ -231,6 +235,17 @@ class Store:
             perm.append(axis[e])
             axis[e] += 1
         return handle, tuple(perm)
+
+    @staticmethod
+    def _single_antisymmetric(draft: Draft, form: Form) -> Ref | None:
+        """-A with A antisymmetric, once: A with its axes exchanged."""
+        if len(form.operands) != 1 or form.operands[0][0] < FLAT or len(set(draft.boundary)) < len(draft.boundary):
+            return None
+        handle, legs = form.operands[0]
+        axis = {form.edges[e]: a for a, e in enumerate(legs)}
+        if len(axis) < len(legs) or set(axis) != set(draft.boundary):
+            return None
+        return handle, tuple(axis[e] for e in draft.boundary)
 
     def _edge_colour(self, dim: Poly, times: int) -> int:
         key = (dim, times)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import factorial
 
 from tensorgrad.errors import BudgetError, FactError
 from tensorgrad.tensor import Fact
@@ -14,6 +15,7 @@ Signed = tuple[Permutation, int]
 """(p, s): the tensor with axis a moved to where axis p[a] was equals s times itself."""
 
 _LARGEST = 5040
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Group:
     """The signed permutations of `order` axes that fix a tensor.
 
     `sets` describes a product of full exchanges: disjoint sets of axes with a sign (-1: antisymmetric). Any other group
-    is kept as the list of its `elements`. `colours[a]` is equal for axes that `sets` exchange.
+    is kept as the list of its `elements`; if these are all permutations that keep a division of the axes into `blocks`
+    (as a product of copy tensors has them), that is noted too. `colours[a]` is equal for axes that may be exchanged.
     """
 
     order: int
@@ -29,6 +32,7 @@ class Group:
     sets: tuple[tuple[tuple[int, ...], int], ...]
     elements: tuple[Signed, ...]
     colours: tuple[int, ...]
+    blocks: tuple[tuple[int, ...], ...] = ()
 
     @property
     def trivial(self) -> bool:
@@ -88,7 +92,12 @@ def group(order: int, generators: tuple[Signed, ...]) -> Group:
         return Group(order, (), (), (), identity)
     sets = None if (identity, -1) in moving else _exchange_sets(order, moving)
     if sets is None:
-        return Group(order, moving, (), closure(order, moving), identity)
+        elements = closure(order, moving)
+        blocks = _blocks(order, {p for p, _ in elements}) if len(elements) > _FEW else None
+        if blocks is None:
+            return Group(order, moving, (), elements, identity)
+        orbit = [min(p[a] for p, _ in elements) for a in range(order)]
+        return Group(order, moving, (), elements, tuple(orbit), blocks)
     colours = list(identity)
     for axes, _ in sets:
         for axis in axes:
@@ -116,6 +125,29 @@ def closure(order: int, generators: Iterable[Signed]) -> tuple[Signed, ...]:
         if len(found) > _LARGEST:
             raise BudgetError(f"a symmetry group with more than {_LARGEST} elements on {order} axes; declare exchanges of sets of axes")
     return tuple(sorted(found))
+
+
+def _blocks(order: int, elements: set[Permutation]) -> tuple[tuple[int, ...], ...] | None:
+    """A division of the axes into blocks such that the elements are all permutations that keep it and the orbits."""
+    orbits = {tuple(sorted({p[a] for p in elements})) for a in range(order)}
+    chosen: list[tuple[int, ...]] = []
+    count = 1
+    for axes in sorted(orbits):
+        options = [[(a,) for a in axes], [axes]]
+        for other in axes[1:]:
+            joined = {tuple(sorted((p[axes[0]], p[other]))) for p in elements}
+            parts = {tuple(sorted({b for pair in joined if a in pair for b in pair})) for a in axes}
+            if sum(map(len, parts)) == len(axes):
+                options.append(sorted(parts))
+        best = min(options, key=_keeping)
+        count *= _keeping(best)
+        chosen += best
+    return tuple(chosen) if count == len(elements) else None
+
+
+def _keeping(parts: Sequence[tuple[int, ...]]) -> int:
+    """How many permutations keep a division into equal parts."""
+    return factorial(len(parts[0])) ** len(parts) * factorial(len(parts))
 
 
 def _exchange_sets(order: int, generators: Sequence[Signed]) -> tuple[tuple[tuple[int, ...], int], ...] | None:

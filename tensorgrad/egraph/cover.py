@@ -114,7 +114,8 @@ def operand_matches(
     extra = [a for a in range(len(actual)) if a not in own]
     if any(actual[a] not in label_of for a in extra):
         return
-    for order in matcher.alignments(len(own)):
+    exchangeable = len(matcher.store.group_of(handle).sets) == 1 and len(set(matcher.store.group_of(handle).colours)) == 1
+    for order in matcher.alignments(len(own), exchangeable and not any(e in edges for e in legs)):
         axes = [own[a] for a in order]
         new = _extend(edges, legs, [actual[a] for a in axes])
         if new is None:

@@ -96,8 +96,13 @@ class Matcher:
                 sized = s.with_size(self.store.dims[handle][0], self.graph.dims[member][0])
                 if sized is not None and node.index is not None and leaf.index is not None:
                     yield from self.expression(node.index, (leaf.index, ()), (), sized)
-            elif isinstance(leaf, Leaf) and leaf.key == node.key:
+            elif isinstance(leaf, Leaf) and leaf.key == node.key and self._in_order(member, ref):
                 yield s
+
+    def _in_order(self, member: Handle, ref: Ref) -> bool:
+        """Whether a reference reads a leaf in its own order, or in one that leaves it as it is (sign included)."""
+        axes = tuple(range(len(ref[1])))
+        return self.graph.same(ref, (member, axes))
 
     def bind(self, name: str, dims: Sequence[Poly], ref: Ref, lift: Lift, s: Substitution) -> Substitution | None:
         """Bind a variable of the pattern to `ref`, or check that it is bound to the same."""
@@ -311,6 +316,6 @@ class Matcher:
             for t in self._leaf(leaf, handle, self._term_ref(ref, perm, len(lift)), lift, s):
                 yield from self._plain_terms(plain[1:], rest, lift, t)
 
-    def alignments(self, order: int) -> Iterator[tuple[int, ...]]:
-        """The orders in which an operand's axes may be read."""
-        yield from permutations(range(order)) if order <= 3 else [tuple(range(order))]
+    def alignments(self, order: int, any_order: bool = False) -> Iterator[tuple[int, ...]]:
+        """The orders in which an operand's axes may be read; one is enough if `any_order` will do."""
+        yield from permutations(range(order)) if order <= 3 and not any_order else [tuple(range(order))]

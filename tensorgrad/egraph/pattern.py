@@ -85,6 +85,10 @@ class FunctionIds:
         """The id of a function (the same for equal names and derivatives)."""
         return self._ids.setdefault((function.name, function.derivative), len(self._ids))
 
+    def of_leaf(self, leaf: Leaf) -> int:
+        """The id of a structural leaf's kind: unit vector, convolution, Levi-Civita symbol of some order."""
+        return self._ids.setdefault((str(leaf.key[0]), -1 - leaf.tensor.order), len(self._ids))
+
 
 def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, int]) -> Pattern | None:
     """The pattern of a rewrite, or None when nothing in its left side could be looked for.
@@ -149,7 +153,7 @@ class _Builder:
         queries = [query]
         for position, (child, _) in enumerate(node.operands):
             child_node = self.store.nodes[child] if child > 0 else None
-            anchor = isinstance(child_node, Application) or (isinstance(child_node, Leaf) and self._known(child_node))
+            anchor = isinstance(child_node, Application) or (isinstance(child_node, Leaf) and self._is_anchor(child_node))
             if child_node is None or not anchor:
                 continue
             slots[position] = slot = self.fresh("k")
@@ -159,7 +163,7 @@ class _Builder:
                 q.column("slot", position, slot)
                 q.atoms.append(f"(operand {net} {slot} {out})")
                 if isinstance(child_node, Leaf):
-                    q.atoms += self._fact_atoms(child_node, out)
+                    q.atoms += self._leaf_atoms(child_node, out)
                 new += self._expression(q, child, out)
             queries = new
         if not slots:
@@ -240,6 +244,14 @@ class _Builder:
                 inner, through = self.fresh("o"), scaled.column("net", handle, self.fresh("d"))
                 scaled.atoms += [f"(net {through} {out})", f"(operand {through} 0 {inner})", f"(sum {self.fresh('s')} {inner})"]
                 return [query, scaled]
+
+    def _is_anchor(self, leaf: Leaf) -> bool:
+        return not isinstance(leaf.tensor, Variable) or self._known(leaf)
+
+    def _leaf_atoms(self, leaf: Leaf, out: str) -> list[str]:
+        if isinstance(leaf.tensor, Variable):
+            return self._fact_atoms(leaf, out)
+        return [f"(leaf {self.ids.of_leaf(leaf)} {out})"]
 
     def _known(self, leaf: Leaf) -> bool:
         return isinstance(leaf.tensor, Variable) and bool(self.facts.get(leaf.tensor.name))

@@ -49,6 +49,7 @@ class Outcome:
     assumed: tuple[Assumption, ...]
     rounds: int
     classes: int
+    graph: EGraph
 
 
 def simplify(
@@ -65,7 +66,6 @@ def simplify(
     del objective
     engine = Engine.of(rules)
     graph = EGraph(seconds, nodes)
-    engine.tables.begin()
     try:
         assumed = _state(graph, [t], conditions)
         ref = insert(graph, t)
@@ -106,7 +106,6 @@ def prove(
     """Whether two tensors without derivatives become one class."""
     engine = Engine.of(rules)
     graph = EGraph(seconds, nodes)
-    engine.tables.begin()
     try:
         assumed = _state(graph, [left, right], conditions)
         first = insert(graph, left)
@@ -124,7 +123,7 @@ def prove(
     edges = [left.edges[list(first[1]).index(p)] for p in range(len(first[1]))]
     simplest = [left, right] if proved else _simplest(graph, [(first, left), (second, left)])
     return Outcome(
-        proved, stopped, names, derivation(steps, edges), simplest[0], simplest[1], assumed, run.done_rounds, graph.statistics()[0]
+        proved, stopped, names, derivation(steps, edges), simplest[0], simplest[1], assumed, run.done_rounds, graph.statistics()[0], graph
     )
 
 
@@ -132,7 +131,6 @@ def normalise(t: Tensor) -> Tensor:
     """The expanded polynomial normal form: every product distributed over every sum, no rules."""
     engine = Engine.of(RuleSet())
     graph = EGraph(60.0, 200_000)
-    engine.tables.begin()
     try:
         ref = insert(graph, t)
         Saturation(graph, engine, goal=lambda: False, factoring=False).run()

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.diagram.draft import FLAT
-from tensorgrad.diagram.nodes import Application, Network, Total
+from tensorgrad.diagram.nodes import Application, Leaf, Network, Total
 from tensorgrad.egraph.pattern import ORIENTED, FunctionIds, Pattern, Query
 from tensorgrad.errors import UnsoundError
+from tensorgrad.tensor import Variable
 
 if TYPE_CHECKING:
     from tensorgrad.egraph.graph import EGraph
@@ -25,11 +26,11 @@ _SCHEMA = """
 (relation app (i64 i64 T T)) (relation app2 (i64 i64 T T T))
 (relation net (i64 T)) (relation operand (i64 i64 T)) (relation leg (i64 i64 i64))
 (relation sum (i64 T)) (relation term (i64 i64 T))
-(relation fact (i64 T))
+(relation fact (i64 T)) (relation leaf (i64 T))
 (relation ref_in (i64 i64)) (relation app_in (i64 i64 i64 i64)) (relation app2_in (i64 i64 i64 i64 i64))
 (relation net_in (i64 i64)) (relation operand_in (i64 i64 i64))
 (relation sum_in (i64 i64)) (relation term_in (i64 i64 i64))
-(relation fact_in (i64 i64)) (relation union_in (i64 i64))
+(relation fact_in (i64 i64)) (relation leaf_in (i64 i64)) (relation union_in (i64 i64))
 (ruleset load) (ruleset facts) (ruleset match)
 (rule ((ref_in h d)) ((set (order (Ref h)) d)) :ruleset load)
 (rule ((app_in f n a o)) ((app f n (Ref a) (Ref o))) :ruleset load)
@@ -39,14 +40,15 @@ _SCHEMA = """
 (rule ((sum_in n o)) ((sum n (Ref o))) :ruleset load)
 (rule ((term_in n k o)) ((term n k (Ref o))) :ruleset load)
 (rule ((fact_in f o)) ((fact f (Ref o))) :ruleset load)
+(rule ((leaf_in k o)) ((leaf k (Ref o))) :ruleset load)
 (rule ((union_in a b)) ((union (Ref a) (Ref b))) :ruleset load)
 """
-_ORDER = ("ref_in", "union_in", "app_in", "app2_in", "net_in", "operand_in", "leg", "sum_in", "term_in", "fact_in")
+_ORDER = ("ref_in", "union_in", "leaf_in", "app_in", "app2_in", "net_in", "operand_in", "leg", "sum_in", "term_in", "fact_in")
 _INLINE_ROWS = 12
 
 
 class Tables:
-    """One egglog program for one set of compiled patterns; problems are separated by `begin` and `end` (push, pop)."""
+    """One egglog program for one set of compiled patterns; `end` (pop) separates problems."""
 
     def __init__(self, ids: FunctionIds, fact_ids: Mapping[str, int]) -> None:
         from egglog.bindings import EGraph as Egglog
@@ -59,6 +61,7 @@ class Tables:
         self._folder = tempfile.TemporaryDirectory(prefix="tensorgrad-")
         self._read: dict[str, set[tuple[int, ...]]] = {}
         self._read_facts: set[tuple[int, int]] = set()
+        self._open = False
         self._run(_SCHEMA)
 
     def _run(self, program: str) -> None:
@@ -92,18 +95,22 @@ class Tables:
         atoms += [f"(fact {self._fact_ids[p]} t{len(chain)})" for p in premises]
         self._run(f"(rule ({' '.join(atoms)}) ((fact {self._fact_ids[conclusion]} t0)) :ruleset facts)")
 
-    def begin(self) -> None:
-        """Start a problem."""
+    def end(self) -> None:
+        """Forget the problem, if there was one."""
+        if self._open:
+            self._run("(pop)")
+        self._open = False
+
+    def _begin(self) -> None:
         self._run("(push)")
+        self._open = True
         self._read = {}
         self._read_facts = set()
 
-    def end(self) -> None:
-        """Forget the problem."""
-        self._run("(pop)")
-
     def step(self, graph: EGraph) -> list[tuple[Pattern, dict[tuple[str, int], int]]]:
         """Write what is new, derive facts, run one round of matching; the new proposals and (in the graph) new facts."""
+        if not self._open:
+            self._begin()
         self._write(graph)
         self._run("(run-schedule (saturate (run load)) (saturate (run facts)) (run match))")
         tables: dict[str, Any] = self._egglog.freeze().functions
@@ -182,8 +189,9 @@ def _rows(graph: EGraph, ids: FunctionIds, fact_ids: Mapping[str, int]) -> dict[
                 put("sum_in", h, h)
                 for k, (_, t, _) in enumerate(node.terms):
                     put("term_in", h, k, t)
-            case _:
-                pass
+            case Leaf():
+                if not isinstance(node.tensor, Variable):
+                    put("leaf_in", ids.of_leaf(node), h)
     for a, b in graph.merged:
         put("union_in", a, b)
     for h, fact in graph.new_facts:
