@@ -6,6 +6,7 @@ entry over them) or *acted* axes, in groups: `inv` acts on two groups (rows, col
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -100,12 +101,21 @@ def _expm(np: Any, x: Any) -> Any:
     return expm(x)
 
 
-def _through_eigenvalues(scalar: Callable[[Any, Any], Any]) -> Numeric:
+def _principal(name: str) -> Numeric:
+    """scipy's matrix logarithm or root (Schur, so defective matrices too); NaN on the branch cut."""
+
     def meaning(np: Any, x: Any) -> Any:
-        values, vectors = np.linalg.eig(x.astype(complex))
-        cut = np.any((np.abs(values.imag) < 1e-12) & (values.real <= 0), axis=-1)
-        result = (vectors * scalar(np, values)[..., None, :]) @ np.linalg.inv(vectors)
-        return np.where(cut[..., None, None], np.nan, result.real)
+        from scipy import linalg
+
+        out = np.full(x.shape, np.nan)
+        for k in np.ndindex(*x.shape[:-2]):
+            values = np.linalg.eigvals(x[k])
+            near = np.abs(values.imag) <= 1e-7 * np.abs(values).max()
+            if not (near & (values.real <= 1e-12)).any():
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # "may be inaccurate", at errors of 1e-13
+                    out[k] = getattr(linalg, name)(x[k]).real
+        return out
 
     return meaning
 
@@ -171,8 +181,8 @@ _DECLARED = (
     _matrix("pinv", lambda np, x: np.linalg.pinv(x), (1, 0), 10),
     _matrix("adj", _adjugate, (1, 0), 3),
     _matrix("expm", _expm, (0, 1), 20),
-    _matrix("logm", _through_eigenvalues(lambda np, v: np.log(v)), (0, 1), 30),
-    _matrix("sqrtm", _through_eigenvalues(lambda np, v: np.sqrt(v)), (0, 1), 30),
+    _matrix("logm", _principal("logm"), (0, 1), 30),
+    _matrix("sqrtm", _principal("sqrtm"), (0, 1), 30),
     _matrix("matpow", _matpow, (0, 1), 4, acts=(2, 0)),
     _matrix("det", lambda np, x: np.linalg.det(x), (), Fraction(2, 3)),
     _matrix("logdet", _logdet, (), Fraction(2, 3), "invertible"),

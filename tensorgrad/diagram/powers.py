@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.draft import FLAT, Draft
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tensorgrad.diagram.store import Store
 
 
+@lru_cache(maxsize=4096)
 def is_natural(exponent: Poly) -> bool:
     """Whether an exponent is a non-negative integer for all sizes >= 1 (`3`, `n`, `n - 1`)."""
     if any(c.denominator != 1 for _, c in exponent.terms):
@@ -181,7 +183,7 @@ def _power_of_product(store: Store, base: Ref, exponent: Poly) -> Ref | None:
     from tensorgrad.diagram.components import components
 
     network = store.network_of(base[0])
-    if network is None or any(h < FLAT for h, _ in network.operands):
+    if network is None or not network.operands or any(h < FLAT for h, _ in network.operands):
         return None
     parts = components(network)
     if len(parts) < 2 and network.coefficient is ONE and set(network.boundary) == set(range(len(network.dims))) and len(

@@ -146,11 +146,12 @@ class Rewriter:
         assert isinstance(pattern_node, Network)
         coefficient = node.coefficient * found.scale
         draft = Draft(coefficient)
-        inner = {found.edges[e] for e in range(len(pattern_node.dims)) if e not in pattern_node.boundary}
-        edges = draft.edges(ONE if e in inner else d for e, d in enumerate(node.dims))
-        draft.operands = [
-            (h, [edges[e] for e in legs]) for k, (h, legs) in enumerate(node.operands) if k not in found.used
-        ]
+        kept = [o for k, o in enumerate(node.operands) if k not in found.used]
+        outer = {found.edges[e] for e in pattern_node.boundary}
+        left = {e for _, legs in kept for e in legs}.union(outer, node.boundary)
+        # Edges inside the part that is cut out are gone: size 1, so that closing them adds no factor.
+        edges = draft.edges(d if e in left else ONE for e, d in enumerate(node.dims))
+        draft.operands = [(h, [edges[e] for e in legs]) for h, legs in kept]
         legs = [edges[found.edges[e]] for e in pattern_node.boundary] + [edges[e] for e in found.lifted]
         by_axis = [0] * len(legs)
         for a, p in enumerate(ref[1]):

@@ -1,0 +1,97 @@
+"""Differentiate and simplify tensor expressions: the answer, the derivation, the cost, a torch program.
+
+`import tensorgrad as tg` loads none of torch, egglog, opt_einsum: names that need them are found on first use.
+"""
+
+# `function` and `rule` are functions that bear the name of the module they come from: imported here, at once, they stay
+# what `tg.function`, `tg.rule` mean; write `from tensorgrad.rule import ...` for the modules.
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tensorgrad import functions as F
+from tensorgrad.errors import (
+    BudgetError,
+    EdgeError,
+    FactError,
+    NotationError,
+    RuleError,
+    SizeError,
+    TensorgradError,
+    UnsoundError,
+    UnsupportedError,
+    ValueMismatchError,
+)
+from tensorgrad.functions import Ones, function
+from tensorgrad.notation import parse
+from tensorgrad.rule import Rule, RuleSet, check, library, rule
+from tensorgrad.sizes import symbols
+from tensorgrad.tensor import Delta, Derivative, Expectation, Product, Sum, Tensor, Variable, Zero
+
+if TYPE_CHECKING:
+    from tensorgrad.api import explain, full_simplify, plan, prove, simplify
+    from tensorgrad.contract import compile, evaluate
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "compile": "tensorgrad.contract",
+    "evaluate": "tensorgrad.contract",
+    "explain": "tensorgrad.api",
+    "full_simplify": "tensorgrad.api",
+    "plan": "tensorgrad.api",
+    "prove": "tensorgrad.api",
+    "simplify": "tensorgrad.api",
+}
+"""Public name -> the module that has it."""
+
+__all__ = [
+    "BudgetError",
+    "Delta",
+    "Derivative",
+    "EdgeError",
+    "Expectation",
+    "F",
+    "FactError",
+    "NotationError",
+    "Ones",
+    "Product",
+    "Rule",
+    "RuleError",
+    "RuleSet",
+    "SizeError",
+    "Sum",
+    "Tensor",
+    "TensorgradError",
+    "UnsoundError",
+    "UnsupportedError",
+    "ValueMismatchError",
+    "Variable",
+    "Zero",
+    "check",
+    "compile",
+    "evaluate",
+    "explain",
+    "full_simplify",
+    "function",
+    "library",
+    "parse",
+    "plan",
+    "prove",
+    "rule",
+    "simplify",
+    "symbols",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'tensorgrad' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -1,0 +1,5 @@
+"""`python -m tensorgrad`: the command line."""
+
+from tensorgrad.cli import main
+
+main()

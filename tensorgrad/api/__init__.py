@@ -1,0 +1,33 @@
+"""The functions that a user calls: simplify, prove, explain, plan, and what they answer."""
+
+from tensorgrad.api.bench import Benchmark, Measured, benchmarks, measure
+from tensorgrad.api.planning import cost, plan
+from tensorgrad.api.prove import prove
+from tensorgrad.api.results import Cost, Plans, PlanStep, Priced, Proof, Result, amount
+from tensorgrad.api.rules import select_rules, unmatched
+from tensorgrad.api.simplify import explain, full_simplify, simplify
+from tensorgrad.derivation import Derivation, Step
+
+__all__ = [
+    "Benchmark",
+    "Cost",
+    "Derivation",
+    "Measured",
+    "PlanStep",
+    "Plans",
+    "Priced",
+    "Proof",
+    "Result",
+    "Step",
+    "amount",
+    "benchmarks",
+    "cost",
+    "explain",
+    "full_simplify",
+    "measure",
+    "plan",
+    "prove",
+    "select_rules",
+    "simplify",
+    "unmatched",
+]

@@ -1,0 +1,77 @@
+"""Proving goals: search for a proof, else for a counterexample."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from tensorgrad import numeric
+from tensorgrad.api.results import Proof, Status
+from tensorgrad.calculus import expand
+from tensorgrad.errors import UnsupportedError
+from tensorgrad.notation import Claim, parse_claim
+from tensorgrad.rule import RuleSet, library
+from tensorgrad.tensor import Expectation, Tensor, walk
+
+
+def prove(
+    goal: Claim | str,
+    *,
+    let: str = "",
+    if_: str = "",
+    rules: RuleSet | None = None,
+    seconds: float = 5.0,
+    nodes: int = 20_000,
+) -> Proof:
+    """Prove `lhs = rhs if facts`, or find a counterexample.
+
+    Args: the goal, as text with declarations `let` and more facts `if_`; rules, by default the library; budgets.
+    Returns a Proof that is true when the goal is proved. `lhs != rhs` is never proved: it is refuted by a
+    counterexample to equality, or open; when both sides merge all the same, the rules are unsound: an error.
+
+    >>> print(prove("(A @ B).T = B.T @ A.T", let="A : n m ; B : m k").status)
+    proved
+    """
+    start = perf_counter()
+    claim = parse_claim(goal, let, if_) if isinstance(goal, str) else goal
+    if claim.right is None:
+        raise UnsupportedError(f"a proof of {claim.text}: a goal is an equation; `tensorgrad check` tests fact rules")
+    left, right = expand(claim.left), expand(claim.right)
+    from tensorgrad.egraph import search
+
+    loaded = rules if rules is not None else library()
+    found = search.prove(left, right, conditions=claim.conditions, rules=loaded, seconds=seconds, nodes=nodes)
+    differs = claim.relation == "!="
+    # A proof is a proof only if the numbers agree: a quick look guards against an unsound rule or fact.
+    seen = _counterexample(claim.left, claim.right, claim, effort=1 if found.proved and not differs else 2)
+    status, reason = _status(found.proved, seen is not None, differs)
+    return Proof(
+        status=status,
+        seconds=perf_counter() - start,
+        iterations=found.rounds,
+        classes=found.classes,
+        rules=found.derivation.rules if found.proved else (),
+        derivation=found.derivation if found.proved else None,
+        counterexample=seen,
+        reason=reason or ("" if status != "open" else _open(found.stopped)),
+    )
+
+
+def _status(proved: bool, refuted: bool, differs: bool) -> tuple[Status, str]:
+    if proved and (differs or refuted):
+        what = "and a counterexample found" if refuted else "although the goal says that they differ"
+        return "error", f"unsound: both sides were proved equal {what}; a rule or a fact is wrong"
+    if refuted:
+        return "refuted", ""
+    return ("proved", "") if proved else ("open", "")
+
+
+def _open(stopped: str) -> str:
+    if stopped == "saturated":
+        return "saturated: the rules do not decide it, and no counterexample was found"
+    return f"the budget of {stopped} ran out, and no counterexample was found"
+
+
+def _counterexample(left: Tensor, right: Tensor, claim: Claim, effort: int) -> numeric.Counterexample | None:
+    if any(isinstance(node, Expectation) for side in (left, right) for node in walk(side)):
+        return None
+    return numeric.refute(left, right, claim.conditions, effort=effort)

@@ -1,0 +1,175 @@
+"""What the engine answers: results, proofs and plans, as plain data that prints itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from tensorgrad.derivation import Derivation
+from tensorgrad.sizes import Poly
+from tensorgrad.tensor import Tensor
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tensorgrad.notation import Condition
+    from tensorgrad.numeric import Counterexample
+
+Stopped = Literal["goal", "saturated", "seconds", "nodes", "rounds"]
+Status = Literal["proved", "refuted", "open", "error"]
+
+
+def amount(value: Poly | int) -> str:
+    """A number of operations or entries as a person reads it.
+
+    >>> amount(5400), amount(54_018_000), amount(Poly.symbol("n") ** 3 * 2)
+    ('5,400', '5.402e+07', '2*n**3')
+    """
+    if isinstance(value, Poly):
+        return str(value)
+    return f"{value:,}" if abs(value) < 1_000_000 else f"{value:.3e}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Scalar operations, and most entries of intermediates and outputs alive at one time; numbers when sizes are."""
+
+    flops: Poly | int
+    peak: Poly | int
+
+    def __str__(self) -> str:
+        return f"{amount(self.flops)} flops, peak {amount(self.peak)} entries"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A simplification: the tensor found, why it is equal, what both cost, and why the search stopped.
+
+    `assumed` are the facts that make the input defined, used where needed. `verified` is True when input and output
+    agreed on random values, None when that was not tried or not possible (`verified_reason` says).
+    """
+
+    input: Tensor
+    tensor: Tensor
+    dims: Mapping[str, int]
+    seconds: float
+    stopped: Stopped
+    assumed: tuple[Condition, ...]
+    before: Cost
+    after: Cost
+    verified: bool | None
+    verified_reason: str
+    derivation: Derivation
+    rounds: int = 0
+    classes: int = 0
+    nodes: int = 0
+    dropped: int = 0
+    egraph: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def cost(self) -> Cost:
+        """The cost of the tensor found."""
+        return self.after
+
+    def __str__(self) -> str:
+        lines = [repr(self.tensor), f"  {self.before}  ->  {self.after}"]
+        if self.assumed:
+            lines.append(f"  where defined: {', '.join(map(str, self.assumed))}")
+        verified = "verified numerically" if self.verified else f"not verified: {self.verified_reason}"
+        lines.append(f"  {self.stopped} after {self.seconds:.3f} s, {self.rounds} rounds, {self.nodes} nodes; {verified}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def explain(self) -> Derivation:
+        """The derivation from the input to the tensor found."""
+        return self.derivation
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The answer to a goal: proved (with a derivation), refuted (with a counterexample), open, or an error."""
+
+    status: Status
+    seconds: float = 0.0
+    iterations: int = 0
+    classes: int = 0
+    rules: tuple[str, ...] = ()
+    derivation: Derivation | None = None
+    counterexample: Counterexample | None = None
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return self.status == "proved"
+
+    def __str__(self) -> str:
+        head = f"{self.status} in {self.seconds:.3f} s" + (f": {self.reason}" if self.reason else "")
+        rest = self.counterexample if self.counterexample is not None else self.derivation
+        return head if rest is None else f"{head}\n{rest}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One pairwise step of a plan: what it computes, its operations, the entries of its result."""
+
+    expression: str
+    flops: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """One way to compute an expression: the form, its cost and its steps."""
+
+    name: str
+    tensor: Tensor
+    flops: int
+    peak: int
+    steps: tuple[PlanStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """Three ways to compute an expression, and what each costs.
+
+    `written`: every product as written by its best path, nothing shared. `flattened`: everything inlined into one
+    contraction a term, then a path. `ours`: the cheapest form found, equal parts computed once.
+    """
+
+    written: Priced
+    flattened: Priced
+    ours: Priced
+    dims: Mapping[str, int]
+    seconds: float
+    rules: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[Priced, Priced, Priced]:
+        """The three ways, the worst first."""
+        return self.written, self.flattened, self.ours
+
+    def __str__(self) -> str:
+        lines = [f"  Complete expression:  {self.written.tensor!r}", f"         Planned form:  {self.ours.tensor!r}"]
+        for way in self.columns:
+            ratio = f"  ({self.written.flops / max(1, way.flops):,.4g} times cheaper)" if way is not self.written else ""
+            lines.append(f"{way.name + ' FLOP count':>22}:  {amount(way.flops)}, peak {amount(way.peak)}{ratio}")
+        lines += [f"{'rules':>22}:  {', '.join(self.rules) or 'none'}", "-" * 80, f"{'flops':>12} {'size':>12}   step"]
+        lines += [f"{amount(s.flops):>12} {amount(s.size):>12}   {s.expression}" for s in self.ours.steps]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __rich__(self) -> Table:
+        from rich.table import Table
+
+        table = Table("", "flops", "ratio", "peak", "expression")
+        for way in self.columns:
+            ratio = f"{self.written.flops / max(1, way.flops):,.4g}"
+            table.add_row(way.name, amount(way.flops), ratio, amount(way.peak), repr(way.tensor))
+        return table

@@ -1,0 +1,83 @@
+"""Numeric verification: two tensors compared on random values that satisfy the facts, in float64 and modulo a prime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tensorgrad import numeric
+from tensorgrad.errors import UnsoundError
+from tensorgrad.notation import Condition
+from tensorgrad.tensor import Derivative, Expectation, Tensor, walk
+
+OPEN_FACTS = frozenset(["invertible", "nonzero"])
+"""Facts that random residues modulo a prime satisfy as well."""
+
+RESIDUE_SIZES = (3, 2, 4, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`verified` is True when all samples agreed, None when nothing could be compared; `reason` says what was done."""
+
+    verified: bool | None
+    reason: str
+
+
+def verify(written: Tensor, expanded: Tensor, found: Tensor, conditions: Sequence[Condition]) -> Verdict:
+    """Compare `found` with the expression as written, derivatives by differences, and with its differentiated form.
+
+    Raises UnsoundError, with the counterexample, when an instance disagrees.
+    """
+    if any(isinstance(node, Expectation) for node in walk(written)):
+        return Verdict(None, "an expectation has no value on samples")
+    forms = [expanded]
+    if any(isinstance(node, Derivative) for node in walk(written)):
+        forms.append(written)
+    equal = 0
+    for form in forms:
+        seen = numeric.search(form, found, conditions, effort=1)
+        if seen.counterexample is None and seen.count("right undefined"):
+            seen = numeric.search(form, found, conditions, effort=1, domain=True)
+        if seen.counterexample is not None:
+            raise _unsound(written, found, seen.counterexample)
+        equal += seen.count("equal")
+        if not equal:
+            return Verdict(None, seen.unsampled or _outcomes(seen))
+    exact = _compare_exactly(expanded, found, conditions)
+    return Verdict(True, f"agrees on {equal} instances{', and exactly modulo a prime' if exact else ''}")
+
+
+def _outcomes(seen: numeric.Search) -> str:
+    found = ", ".join(f"{kind} on {times}" for kind, times in sorted(seen.counts.items()))
+    return f"no instance could be compared{f' ({found})' if found else ': they would be too large'}"
+
+
+def _unsound(written: Tensor, found: Tensor, shown: object) -> UnsoundError:
+    return UnsoundError(
+        "the result differs from the input: a rule or a fact is wrong, or this is a bug of tensorgrad\n"
+        f"  left side   {written!r}\n  right side  {found!r}\n{shown}"
+    )
+
+
+def _compare_exactly(expanded: Tensor, found: Tensor, conditions: Sequence[Condition]) -> bool:
+    """Compare random residues modulo a prime; False when a side is not rational or facts restrict the entries."""
+    variables = {v.name: v for t in (expanded, found) for v in t.variables}
+    facts = [fact for v in variables.values() for fact in v.facts]
+    if any(f.name not in OPEN_FACTS for f in facts) or any(c.fact is None or c.fact.name not in OPEN_FACTS for c in conditions):
+        return False
+    symbols = numeric.size_symbols(expanded, found)
+    sizes = {s: RESIDUE_SIZES[k % len(RESIDUE_SIZES)] for k, s in enumerate(symbols)}
+    rng = np.random.default_rng(0)
+    try:
+        shapes = {name: tuple(int(d.evaluate(sizes)) for d in v.dims) for name, v in variables.items()}
+        values: dict[str, Any] = {name: rng.integers(1, numeric.PRIME, size=shape) for name, shape in shapes.items()}
+        left, right = numeric.evaluate_mod(expanded, values, sizes), numeric.evaluate_mod(found, values, sizes)
+    except (numeric.NonRationalError, numeric.UndefinedError):
+        return False
+    if (left != right.transpose([found.edges.index(e) for e in expanded.edges])).any():
+        raise _unsound(expanded, found, "the two differ on random residues modulo a prime")
+    return True

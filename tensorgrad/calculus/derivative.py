@@ -1,0 +1,237 @@
+"""The chain rule: derivatives of expressions as expressions, shared parts shared.
+
+Works on the nodes as written. Facts of variables are never looked at: the entries of the variable are independent. A
+scalar is differentiated in reverse mode (one cotangent a node), a tensor in reverse or forward mode, whichever carries
+fewer edges. Time is linear in the number of nodes (and in the squares of the numbers of factors of products).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tensorgrad.calculus.leaves import Leaves, Line, Template, leaves
+from tensorgrad.calculus.local import jacobian, missing, traced
+from tensorgrad.calculus.template import Instance
+from tensorgrad.calculus.wired import Frame, Wired, apply, materialise, total
+from tensorgrad.errors import EdgeError, UnsupportedError
+from tensorgrad.function import FUNCTIONS
+from tensorgrad.sizes import ONE
+from tensorgrad.tensor import (
+    Apply,
+    Derivative,
+    Product,
+    Scalar,
+    Tensor,
+    Variable,
+    Zero,
+    align,
+    broadcast,
+    postorder,
+    renamed,
+    walk,
+    with_children,
+)
+
+if TYPE_CHECKING:
+    from tensorgrad.notation import Condition
+
+_UNFOLDED = 16
+"""matpow(A, k) with a literal integer k is a product of |k| factors up to this k."""
+
+
+def expand(t: Tensor, rules: Iterable[Line] | None = None, conditions: Sequence[Condition] = ()) -> Tensor:
+    """`t` without Derivative nodes and without derivatives of known functions (`d(tanh)(x)`), innermost first.
+
+    Args: t; rules, lines with leaf derivatives (the packaged `derivatives.rules` if None); conditions, facts known to
+    hold (some leaf derivatives need them: that of `adj` needs an invertible argument).
+    Raises UnsupportedError for an expectation inside a derivative and for functions without a leaf derivative.
+
+    >>> from tensorgrad.tensor import Product, Variable
+    >>> A, X = Variable("A", i="n", j="m"), Variable("X", j="m", k="p")
+    >>> expand((A @ X).grad(X, ["a", "b"])).edges
+    ('i', 'k', 'a', 'b')
+    """
+    if not any(isinstance(n, Derivative) or (isinstance(n, Apply) and n.function.derivative) for n in walk(t)):
+        return t
+    templates = leaves(rules, conditions)
+    done: dict[int, Tensor] = {}
+    for node in postorder(t):
+        if isinstance(node, Derivative):
+            done[id(node)] = _differentiate(done[id(node.tensor)], node.variable, node.names, templates)
+            continue
+        new = with_children(node, tuple(done[id(c)] for c in node.children))
+        if isinstance(new, Apply) and new.function.known and new.function.derivative:
+            new = _derivative_function(new, templates)
+        done[id(node)] = new
+    return done[id(t)]
+
+
+def differentiate(t: Tensor, variable: Variable, names: Sequence[str], rules: Iterable[Line] | None = None) -> Tensor:
+    """The derivative of `t` with respect to the entries of `variable`: the edges of `t`, then `names`.
+
+    >>> x = Variable("x", i="n")
+    >>> differentiate(x @ x, x, ["k"]).edges
+    ('k',)
+    """
+    return expand(Derivative(t, variable, tuple(names)), rules)
+
+
+def _differentiate(t: Tensor, variable: Variable, names: tuple[str, ...], templates: Leaves) -> Tensor:
+    t = _unfold_powers(t)
+    order = postorder(t)
+    dependent = _dependent(order, variable)
+    edges, dims = (*t.edges, *names), (*t.dims, *variable.dims)
+    if id(t) not in dependent:
+        return Zero(edges=dict(zip(edges, dims, strict=True)))
+    if variable.order < t.order and not any(_only_traced(n, dependent, templates) for n in order):
+        value = _forward(order, dependent, templates, Frame(names, variable.dims))
+    else:
+        value = _reverse(order, dependent, templates, Frame(t.edges, t.dims), variable)
+        if value is not None:
+            value = _turned(value, variable.order)
+    if value is None:
+        return Zero(edges=dict(zip(edges, dims, strict=True)))
+    return materialise(value, edges, dims)
+
+
+def _dependent(order: list[Tensor], variable: Variable) -> set[int]:
+    found: set[int] = set()
+    for node in order:
+        own = isinstance(node, Variable) and node.name == variable.name
+        if own and node.dims != variable.dims:
+            raise EdgeError(
+                f"{variable.name} occurs with sizes {node.dims} and {variable.dims}: one name, one variable"
+            )
+        if own or any(id(c) in found for c in node.children):
+            found.add(id(node))
+    return found
+
+
+def _only_traced(node: Tensor, dependent: set[int], templates: Leaves) -> bool:
+    if not (isinstance(node, Apply) and id(node) in dependent and node.function.name in templates.traces):
+        return False
+    return (node.function.name, node.function.derivative, 0) not in templates.jacobians
+
+
+def _reverse(
+    order: list[Tensor], dependent: set[int], templates: Leaves, frame: Frame, variable: Variable
+) -> Wired | None:
+    """Cotangents from the root down: ends are a node's edges, then those of the root."""
+    root = order[-1]
+    start = tuple(range(root.order))
+    waiting: dict[int, list[Wired]] = {id(root): [Wired(ONE, None, (), (*start, *start))]}
+    found: list[Wired] = []
+    for node in reversed(order):
+        arrived = waiting.pop(id(node), None)
+        if arrived is None:
+            continue
+        if isinstance(node, Variable):
+            found += arrived
+            continue
+        cotangent = total(arrived, node.edges, node.dims, frame)
+        if cotangent is None:
+            continue
+        for child, value in _sent(node, cotangent, dependent, templates, frame):
+            waiting.setdefault(id(child), []).append(value)
+    return total(found, variable.edges, variable.dims, frame)
+
+
+def _sent(
+    node: Tensor, cotangent: Wired, dependent: set[int], templates: Leaves, frame: Frame
+) -> Iterable[tuple[Tensor, Wired]]:
+    """The contributions of a node's cotangent to the nodes below it."""
+    if isinstance(node, Apply) and _only_traced(node, dependent, templates):
+        terms = traced(node, cotangent, templates)
+        exponent = any(id(a) in dependent for a in node.args[1:])
+        if terms is None or exponent:
+            raise missing(node, int(exponent), templates)
+        sent = [(node.args[0], apply(local, left, frame, True)) for left, local in terms]
+    else:
+        sent = [(child, apply(local, cotangent, frame, True)) for child, local in jacobian(node, dependent, templates)]
+    return [(child, value) for child, value in sent if value is not None]
+
+
+def _forward(order: list[Tensor], dependent: set[int], templates: Leaves, frame: Frame) -> Wired | None:
+    """Tangents from the variable up: ends are a node's edges, then those of the variable."""
+    tangents: dict[int, Wired | None] = {}
+    for node in order:
+        if id(node) not in dependent:
+            continue
+        if isinstance(node, Variable):
+            ends = tuple(range(node.order))
+            tangents[id(node)] = Wired(ONE, None, (), (*ends, *ends))
+            continue
+        values: list[Wired] = []
+        for child, local in jacobian(node, dependent, templates):
+            tangent = tangents[id(child)]
+            value = None if tangent is None else apply(local, tangent, frame, False)
+            if value is not None:
+                values.append(value)
+        tangents[id(node)] = total(values, node.edges, node.dims, frame)
+    return tangents[id(order[-1])]
+
+
+def _turned(value: Wired, count: int) -> Wired:
+    """The value with its first `count` ends last."""
+    pattern = (*value.pattern[count:], *value.pattern[:count])
+    number: dict[int, int] = {}
+    for wire in pattern:
+        number.setdefault(wire, len(number))
+    legs = tuple(number[leg] for leg in value.legs)
+    return Wired(value.coefficient, value.core, legs, tuple(number[w] for w in pattern))
+
+
+def _unfold_powers(t: Tensor) -> Tensor:
+    """matpow(A, k) with a literal integer k as a product, which the chain rule differentiates."""
+    done: dict[int, Tensor] = {}
+    for node in postorder(t):
+        new = with_children(node, tuple(done[id(c)] for c in node.children))
+        done[id(node)] = _unfolded(new) if isinstance(new, Apply) and new.function.name == "matpow" else new
+    return done[id(t)]
+
+
+def _unfolded(node: Apply) -> Tensor:
+    exponent = node.args[1]
+    if not (isinstance(exponent, Scalar) and exponent.value.is_constant):
+        return node
+    k = exponent.value.number
+    if k.denominator != 1 or k == 0 or abs(k) > _UNFOLDED:
+        return node
+    rows, columns = node.acted[0]
+    base = node.args[0]
+    if [base.sizes[e] for e in rows] != [base.sizes[e] for e in columns]:
+        return node
+    factor = base
+    if k < 0:
+        factor = Apply(FUNCTIONS["inv"], (base,), (node.acted[0],), node.acted[0])
+    taken = {*node.edges, *base.edges}
+    links = [node.produced[0]]
+    for step in range(1, int(abs(k))):
+        links.append(tuple(f"_{step}_{r}" for r in range(len(rows))))
+        while any(e in taken for e in links[-1]):
+            links[-1] = tuple(e + "_" for e in links[-1])
+    links.append(node.produced[1])
+    factors: list[Tensor] = []
+    for one, other in pairwise(links):
+        mapping = dict(zip((*rows, *columns), (*one, *other), strict=True))
+        factors.append(renamed(factor, tuple(mapping.get(e, e) for e in factor.edges)))
+    return Product(factors, node.edges)
+
+
+def _derivative_function(node: Apply, templates: Leaves) -> Tensor:
+    """d(f)(x), d(d(f))(x) of a known elementwise f, by its rules; itself where d(f) is a function of its own."""
+    function = node.function
+    base = FUNCTIONS[function.name]
+    if not base.elementwise or len(node.args) != 1:
+        raise UnsupportedError(f"{function} written as a function; write grad({function.name}(x), x)")
+    x = Variable("x")
+    value: Tensor = Apply(base, (x,))
+    for _ in range(function.derivative):
+        value = _differentiate(value, x, (), templates)
+    template = Template(str(function), (x,), 0, (), (), value)
+    lifted = Instance(template, node).build(value, {}, {})
+    if isinstance(lifted, Scalar) and not lifted.value:
+        return Zero(edges=node.sizes)
+    return align(broadcast(lifted, node.sizes), node.edges)

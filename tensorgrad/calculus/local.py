@@ -1,0 +1,209 @@
+"""The Jacobian of one node in its children, as a few products with wires."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from tensorgrad.calculus.leaves import Leaves, Template, composite_key, peel
+from tensorgrad.calculus.template import Instance
+from tensorgrad.calculus.wired import Local, Wired, fresh
+from tensorgrad.errors import UnsupportedError
+from tensorgrad.function import Function
+from tensorgrad.sizes import ONE, Poly, as_poly
+from tensorgrad.tensor import Apply, Expectation, Product, Rename, Sum, Tensor, Unit, Variable
+
+if TYPE_CHECKING:
+    from tensorgrad.notation import Condition
+
+Terms = Iterator[tuple[Tensor, Local]]
+"""A node of which the value is a function (a child, mostly), and a term of the Jacobian in it."""
+
+_INVERTIBLE = ("invertible", "orthogonal", "pd")
+
+
+def jacobian(node: Tensor, dependent: Collection[int], leaves: Leaves) -> Terms:
+    """The terms of the Jacobian of `node` in those of its children that are `dependent` (by id).
+
+    Raises UnsupportedError for nodes without a derivative.
+    """
+    match node:
+        case Rename():
+            sizes = node.sizes
+            yield node.tensor, Local(ONE, (), node.edges, node.edges, sizes)
+        case Sum():
+            for term, weight in zip(node.terms, node.weights, strict=True):
+                if id(term) in dependent:
+                    yield term, Local(as_poly(weight), (), term.edges, node.edges, node.sizes)
+        case Product():
+            yield from _product(node, dependent)
+        case Apply():
+            yield from _apply(node, dependent, leaves)
+        case Expectation():
+            raise UnsupportedError("the derivative of an expectation")
+        case Unit():
+            raise UnsupportedError("the derivative of a unit vector e[i, n] in its position i")
+        case _:
+            raise UnsupportedError(f"the derivative of {type(node).__name__}")
+
+
+def _product(node: Product, dependent: Collection[int]) -> Terms:
+    sizes: dict[str, Poly] = {e: dim for f in node.factors for e, dim in zip(f.edges, f.dims, strict=True)}
+    times: dict[int, int] = {}
+    for factor in node.factors:
+        times[id(factor)] = times.get(id(factor), 0) + 1
+    done: set[int] = set()
+    for place, factor in enumerate(node.factors):
+        if id(factor) in dependent and id(factor) not in done:
+            done.add(id(factor))
+            others = (*node.factors[:place], *node.factors[place + 1 :])
+            yield factor, Local(as_poly(times[id(factor)]), others, factor.edges, node.edges, sizes)
+
+
+def _apply(node: Apply, dependent: Collection[int], leaves: Leaves) -> Terms:
+    found = _composite(node, leaves)
+    if found is not None and not any(id(a) in dependent for a in found[1].args[1:]):
+        template, middle, outer = found
+        for local in Instance(template, middle).terms(outer):
+            yield middle.args[template.argument], local
+        return
+    for k, arg in enumerate(node.args):
+        if id(arg) in dependent:
+            for local in _leaf(node, k, leaves):
+                yield arg, local
+
+
+def _leaf(node: Apply, argument: int, leaves: Leaves) -> list[Local]:
+    function = node.function
+    template = leaves.jacobians.get((function.name, function.derivative, argument))
+    if template is not None and function.known:
+        _require(template, node, leaves)
+        return Instance(template, node).terms(node.edges)
+    if has_derivative_function(function, leaves):
+        return [_opaque(node)]
+    raise missing(node, argument, leaves)
+
+
+def has_derivative_function(function: Function, leaves: Leaves) -> bool:
+    """Whether d(f) is a function of its own: f is unknown, or the rules differentiate d(f) without defining it."""
+    if not function.known:
+        return True
+    derivatives = [d for name, d, _ in leaves.jacobians if name == function.name]
+    return function.derivative not in derivatives and any(d > function.derivative for d in derivatives)
+
+
+def _opaque(node: Apply) -> Local:
+    """The Jacobian of f is d(f): the same edges, and for a function of a vector one group more."""
+    function, arg = node.function.differentiate(), node.args[0]
+    if node.function.elementwise:
+        return Local(ONE, (Apply(function, node.args),), arg.edges, node.edges, node.sizes)
+    taken = {*node.edges, *arg.edges}
+    bound: dict[str, str] = {}
+    for edge in node.acted[0][0]:
+        bound[edge] = fresh(taken)
+        taken.add(bound[edge])
+    part = Apply(function, node.args, node.acted, (*node.produced, tuple(bound.values())))
+    return Local(ONE, (part,), tuple(bound.get(e, e) for e in arg.edges), node.edges, part.sizes)
+
+
+def _composite(node: Apply, leaves: Leaves) -> tuple[Template, Apply, tuple[str, ...]] | None:
+    """A function of a function that has a rule of its own, such as log(softmax(x)): its template, the inner
+    application, and what that calls the edges of `node`."""
+    middle, names = peel(node.args[0], {e: e for e in node.args[0].edges})
+    if not isinstance(middle, Apply):
+        return None
+    key = composite_key(node, middle)
+    template = None if key is None else leaves.composites.get(key)
+    if template is None or len(names) != middle.order:
+        return None
+    produced = tuple(tuple(names[e] for e in group) for group in middle.produced)
+    invariant = node.function.transpose == "invariant" and produced[::-1] == node.acted[0]
+    if node.acted[0] and produced != node.acted[0] and not invariant:
+        return None
+    own = {new: old for old, new in names.items()}
+    return template, middle, tuple(own[e] for e in node.edges)
+
+
+def traced(node: Apply, cotangent: Wired, leaves: Leaves) -> list[tuple[Wired, Local]] | None:
+    """The Jacobian terms of a function that is differentiated under a trace (`tr(expm(A))`), with the cotangent left.
+
+    The cotangent must be a multiple of the identity in the two groups produced. None if there is no rule or it is not.
+    """
+    template = leaves.traces.get(node.function.name)
+    if template is None or node.function.derivative or len(node.produced) != 2:
+        return None
+    rows, columns = (tuple(node.edges.index(e) for e in group) for group in node.produced)
+    wires = [cotangent.pattern[k] for k in rows]
+    others = [w for k, w in enumerate(cotangent.pattern) if k not in (*rows, *columns)]
+    if wires != [cotangent.pattern[k] for k in columns] or len(set(wires)) < len(wires):
+        return None
+    if any(w in cotangent.legs or w in others for w in wires):
+        return None
+    number: dict[int, int] = {}
+    for wire in others:
+        number.setdefault(wire, len(number))
+    legs = tuple(number[leg] for leg in cotangent.legs)
+    left = Wired(cotangent.coefficient, cotangent.core, legs, tuple(number[w] for w in others))
+    batch = node.edges[: len(node.edges) - len(rows) - len(columns)]
+    return [(left, local) for local in Instance(template, node).terms(batch)]
+
+
+def missing(node: Apply, argument: int, leaves: Leaves) -> UnsupportedError:
+    """What to say of a function without a derivative rule."""
+    name = str(node.function)
+    if argument:
+        return UnsupportedError(f"the derivative of {name} in its argument {argument + 1}; keep that one constant")
+    if node.function.name in leaves.traces:
+        return UnsupportedError(
+            f"the derivative of {name} outside a trace; under a trace, as in tr({name}(...)), it is known: "
+            f"take the trace, or add a line for {name} to rules/derivatives.rules"
+        )
+    return UnsupportedError(
+        f"the derivative of {name}: rules/derivatives.rules has no line for it; add one, or write the expression "
+        f"without {name}"
+    )
+
+
+def _require(template: Template, node: Apply, leaves: Leaves) -> None:
+    """Facts a matrix rule needs beyond those that make its function defined must be known where it is used.
+
+    Rules of elementwise functions need none: where their right side is defined, it is the derivative.
+    """
+    if node.function.elementwise:
+        return
+    for condition in template.conditions:
+        fact = condition.fact
+        if fact is None or fact.name == node.function.domain:
+            continue
+        arg, groups = node.args[template.argument], node.acted[template.argument]
+        if not _known(fact.name, arg, tuple(e for group in groups for e in group), leaves):
+            raise UnsupportedError(
+                f"the derivative of {node.function} where its argument may not be {fact.name}; "
+                f"state {fact.name}(...) of the argument"
+            )
+
+
+def _known(fact: str, arg: Tensor, edges: tuple[str, ...], leaves: Leaves) -> bool:
+    enough = _INVERTIBLE if fact == "invertible" else (fact,)
+    variable = peel(arg, {})[0]
+    if isinstance(variable, Variable) and any(variable.has(f) for f in enough):
+        return True
+    return any(_states(condition, enough, arg, edges) for condition in leaves.known)
+
+
+def _states(condition: Condition, facts: tuple[str, ...], arg: Tensor, edges: tuple[str, ...]) -> bool:
+    t = condition.tensor
+    if (
+        condition.fact is None
+        or condition.fact.name not in facts
+        or len(t.edges) != len(edges)
+        or arg.order != len(edges)
+    ):
+        return False
+    sizes = arg.sizes
+    if t.dims != tuple(sizes[e] for e in edges):
+        return False
+    return (
+        t.rename(dict(zip(t.edges, edges, strict=True))) == arg
+        or t.rename(dict(zip(t.edges, edges[::-1], strict=True))) == arg
+    )

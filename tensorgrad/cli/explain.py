@@ -1,0 +1,100 @@
+"""`tensorgrad explain`: a derivation, one line a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tensorgrad.cli.goals import Answer, Goal, answer, exit_code
+from tensorgrad.cli.options import (
+    RuleOptions,
+    dims_option,
+    expression_options,
+    json_option,
+    rule_options,
+    time_option,
+)
+from tensorgrad.cli.output import derivation_json, print_json, print_table, result_json
+from tensorgrad.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from tensorgrad.api import Derivation
+
+
+@click.command()
+@click.argument("text", metavar='"LHS = RHS"|EXPR')
+@expression_options
+@dims_option
+@time_option
+@json_option
+@rule_options
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    text: str,
+    let: str,
+    if_: str,
+    dims: dict[str, int] | None,
+    seconds: float,
+    as_json: bool,
+    rules: RuleOptions,
+) -> None:
+    """Show why: each step of a proof or of a simplification, with its rule and source.
+
+    \b
+    tensorgrad explain "det(A @ B @ inv(A)) = det(B)" --let "A B : n n" --if "invertible(A)"
+    tensorgrad explain "grad(logdet(X), X)" --let "X : n n" --if "invertible(X)"
+
+    Exit code: 0, 1 when a goal is not proved, 2 for bad input.
+    """
+    if _is_claim(text):
+        found = answer(_read(text, let, if_), rules.load(), seconds)
+        _explain_goal(found, as_json)
+        ctx.exit(exit_code([found]))
+    from tensorgrad.api import simplify
+
+    result = simplify(text, let=let, if_=if_, dims=dims, rules=rules.load(), seconds=seconds, verify=True)
+    if as_json:
+        print_json(result_json(result, text))
+    else:
+        _print_derivation(result.derivation)
+
+
+def _is_claim(text: str) -> bool:
+    """Whether there is a relation; the notation has no other use for an equals sign."""
+    return "=" in text
+
+
+def _read(text: str, let: str, if_: str) -> Goal:
+    from tensorgrad.notation import parse_claim
+
+    try:
+        return Goal(text, parse_claim(text, let, if_))
+    except UnsupportedError as error:
+        return Goal(text, error)
+
+
+def _explain_goal(found: Answer, as_json: bool) -> None:
+    from tensorgrad.api import Derivation
+
+    proof = found.proof
+    derivation = proof.derivation or Derivation()
+    if as_json:
+        row = {"status": proof.status, "seconds": round(proof.seconds, 6), "iterations": proof.iterations}
+        row |= {"classes": proof.classes, "rules": list(proof.rules), "derivation": derivation_json(derivation)}
+        print_json(row)
+        return
+    click.echo(f"{proof.status} in {proof.seconds:.3f} s" + (f": {proof.reason}" if proof.reason else ""))
+    if proof.counterexample is not None:
+        click.echo(str(proof.counterexample))
+    elif proof.status == "proved":
+        _print_derivation(derivation)
+
+
+def _print_derivation(derivation: Derivation) -> None:
+    if not derivation.steps:
+        click.echo("no steps: the canonical form decides")
+        return
+    rows = [("=" if k else "", *row) for k, row in enumerate(derivation.rows())]
+    print_table("", ("", "expression", "rule", "source"), rows)

@@ -1,0 +1,114 @@
+"""`tensorgrad prove`: goals of the command line or of files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from tensorgrad.cli.goals import Answer, answer, exit_code, read_goals
+from tensorgrad.cli.options import RuleOptions, expression_options, json_option, rule_options, time_option
+from tensorgrad.cli.output import print_json, print_table, progress
+
+
+@click.command()
+@click.argument("arguments", metavar="ARG...", nargs=-1, required=True)
+@expression_options
+@click.option("--only", multiple=True, metavar="NAME", help="Only goals of files with this name or glob (repeatable).")
+@time_option
+@json_option
+@rule_options
+@click.pass_context
+def prove(
+    ctx: click.Context,
+    arguments: tuple[str, ...],
+    let: str,
+    if_: str,
+    only: tuple[str, ...],
+    seconds: float,
+    as_json: bool,
+    rules: RuleOptions,
+) -> None:
+    """Prove goals: each ARG is a file of theorems (or rules), or one goal `lhs = rhs [if facts]`.
+
+    \b
+    tensorgrad prove "det(A @ B @ inv(A)) = det(B)" --let "A B : n n" --if "invertible(A)"
+    tensorgrad prove --no-rules "tr(A @ B) = tr(B @ A)" --let "A B : n n"
+    tensorgrad prove tests/theorems/intro.theorems --only "trace*" --json
+
+    A goal is proved, refuted by a counterexample, open, or an error. `lhs != rhs` asks for the counterexample.
+    Exit code: 0 when every = is proved and every != refuted, 1 when not, 2 for bad input.
+    """
+    goals = read_goals(arguments, let, if_, only)
+    loaded = rules.load()
+    answers = [answer(goal, loaded, seconds) for goal in progress(goals, "proving")]
+    if as_json:
+        print_json([_row(a) for a in answers])
+    elif len(answers) == 1:
+        _print_one(answers[0])
+    else:
+        _print_all(answers)
+    ctx.exit(exit_code(answers))
+
+
+def _row(a: Answer) -> dict[str, Any]:
+    proof = a.proof
+    return {
+        "name": a.goal.name,
+        "file": a.goal.file,
+        "line": a.goal.line,
+        "status": proof.status,
+        "seconds": round(proof.seconds, 6),
+        "iterations": proof.iterations,
+        "classes": proof.classes,
+        "rules": list(proof.rules),
+    }
+
+
+def _print_one(a: Answer) -> None:
+    proof = a.proof
+    click.echo(f"{proof.status}{_marker(a)} in {proof.seconds:.3f} s")
+    if proof.status == "proved":
+        click.echo(f"  rules: {', '.join(proof.rules) or 'none, the canonical form decides'}")
+    _print_details(a)
+
+
+def _print_all(answers: Sequence[Answer]) -> None:
+    rows = [
+        (a.proof.status + _marker(a), a.goal.name or a.goal.text, _where(a), f"{a.proof.seconds:.3f}", _rules(a))
+        for a in answers
+    ]
+    print_table("", ("status", "goal", "where", "seconds", "rules"), rows, right=(3,))
+    for a in answers:
+        if not a.as_hoped and a.proof.status in ("refuted", "error"):
+            click.echo(f"{a.goal.name or a.goal.text}: {a.proof.status}")
+            _print_details(a)
+    count = Counter(a.proof.status for a in answers)
+    click.echo(", ".join(f"{count[s]} {s}" for s in ("proved", "refuted", "open", "error") if count[s]))
+
+
+def _print_details(a: Answer) -> None:
+    proof = a.proof
+    if proof.reason:
+        click.echo(_indented(proof.reason))
+    if proof.counterexample is not None:
+        click.echo(_indented(str(proof.counterexample)))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _marker(a: Answer) -> str:
+    return " (as claimed)" if a.differs and a.as_hoped else ""
+
+
+def _where(a: Answer) -> str:
+    return f"{a.goal.file}:{a.goal.line}" if a.goal.file else ""
+
+
+def _rules(a: Answer) -> str:
+    names = a.proof.rules
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,0 +1,79 @@
+"""`tensorgrad simplify`: the simplest equal form, its cost, and why the search stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tensorgrad.cli.options import (
+    RuleOptions,
+    dims_option,
+    expression_options,
+    json_option,
+    rule_options,
+    time_option,
+)
+from tensorgrad.cli.output import print_json, result_json
+
+if TYPE_CHECKING:
+    from tensorgrad.api import Result
+
+
+@click.command()
+@click.argument("expression", metavar="EXPR")
+@expression_options
+@dims_option
+@time_option
+@json_option
+@rule_options
+def simplify(
+    expression: str,
+    let: str,
+    if_: str,
+    dims: dict[str, int] | None,
+    seconds: float,
+    as_json: bool,
+    rules: RuleOptions,
+) -> None:
+    """Differentiate and simplify EXPR: the smallest form, or with --dims the cheapest.
+
+    \b
+    tensorgrad simplify "grad(tr(A @ X @ B), X)" --let "A : n m ; X : m p ; B : p n"
+    tensorgrad simplify "hess(-(y @ log(softmax(x))), x)" --let "x y : n"
+    tensorgrad simplify "inv(A @ B) @ A @ B @ x" --let "A B : n n ; x : n" --if "invertible(A), invertible(B)"
+    tensorgrad simplify "(A - H.T @ H) @ x" --let "A H : n n ; x : n" --dims n=3000
+
+    The result is compared with EXPR on random values of small sizes. Exit code: 0, or 2 for bad input.
+    """
+    from tensorgrad.api import simplify as run
+
+    result = run(expression, let=let, if_=if_, dims=dims, rules=rules.load(), seconds=seconds, verify=True)
+    if as_json:
+        print_json(result_json(result, expression))
+    else:
+        click.echo(repr(result.tensor))
+        for label, text in summary(result):
+            click.echo(f"  {label:<9} {text}")
+
+
+def summary(result: Result) -> list[tuple[str, str]]:
+    """What a person wants to know beside the form itself."""
+    lines = [("before", str(result.before)), ("after", str(result.after))]
+    if result.assumed:
+        lines.append(("assumed", ", ".join(map(str, result.assumed))))
+    checked = "on random values" if result.verified else f"not: {result.verified_reason}"
+    lines.append(("verified", checked))
+    rules = ", ".join(result.derivation.rules) or "none"
+    lines.append(("rules", rules))
+    search = f"{result.seconds:.3f} s, {result.rounds} rounds, {result.classes} classes"
+    if result.dropped:
+        search += f", {result.dropped} views dropped"
+    lines.append(("stopped", f"{_why(result)} ({search})"))
+    return lines
+
+
+def _why(result: Result) -> str:
+    if result.stopped in ("goal", "saturated"):
+        return result.stopped
+    return f"{result.stopped}: the budget ran out, this is the best form so far"

@@ -1,0 +1,179 @@
+"""Plans: what a program costs, step by step, printed like opt_einsum's PathInfo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tensorgrad.contract.build import build
+from tensorgrad.contract.program import Arrange, Contract, Input, Program, Scale
+from tensorgrad.contract.text import describe, step_names
+from tensorgrad.cost import default_dims, volume
+from tensorgrad.diagram import Network, Store, insert
+from tensorgrad.sizes import ONE, ZERO, Poly
+from tensorgrad.tensor import Derivative, Expectation, Tensor, walk
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One step: what it computes (`expression`, called `name`), its operations, and the entries of its result."""
+
+    name: str
+    expression: str
+    flops: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.expression}" if self.name else self.expression
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan:
+    """Operations, memory and steps of one or several tensors, equal parts once.
+
+    `naive` are the operations without pairwise steps and without sharing; `largest` are the most entries of one
+    intermediate or output, `peak` the most alive at one time. `rules` led to the expressions, if that was said.
+    """
+
+    tensors: tuple[tuple[str, Tensor], ...]
+    dims: Mapping[str, int]
+    flops: int
+    peak: int
+    naive: int
+    largest: int
+    steps: tuple[PlanStep, ...]
+    rules: tuple[str, ...] = ()
+    program: Program | None = field(default=None, compare=False)
+
+    @property
+    def expression(self) -> str:
+        """The planned expressions in one text."""
+        return " ; ".join(str(t) for _, t in self.tensors)
+
+    def __repr__(self) -> str:
+        named = [f"{name} = {text_of(t)}" if name else text_of(t) for name, t in self.tensors]
+        head = [("Complete expression", line) for line in named[:1]] + [("", line) for line in named[1:]]
+        if self.dims:
+            head.append(("Sizes", ", ".join(f"{s}={n}" for s, n in sorted(self.dims.items()))))
+        head += [
+            ("Naive operations", f"{self.naive:.3e}"),
+            ("Chosen operations", f"{self.flops:.3e}"),
+            ("Theoretical speedup", f"{self.naive / max(1, self.flops):.3e}"),
+            ("Largest intermediate", f"{self.largest:.3e} elements"),
+            ("Peak memory", f"{self.peak:.3e} elements"),
+        ]
+        if self.rules:
+            head.append(("Rules", ", ".join(self.rules)))
+        lines = [f"{title:>22}{':' if title else ' '}  {text}" for title, text in head]
+        lines += ["-" * 80, f"{'operations':>12} {'size':>12}   step", "-" * 80]
+        lines += [f"{step.flops:>12.3e} {step.size:>12.3e}   {step}" for step in self.steps]
+        return "\n".join(lines)
+
+
+def plan(
+    tensors: Tensor | Mapping[str, Tensor], dims: Mapping[str, int] | None = None, rules: Sequence[str] = ()
+) -> Plan:
+    """The plan that computes the tensors together; sizes without a value get large default ones.
+
+    Derivatives are taken first. Sizes are given by symbol name.
+    """
+    named = {"": tensors} if isinstance(tensors, Tensor) else dict(tensors)
+    naive, program, sizes = _program(named, dims)
+    return of_program(program, sizes, tuple(named.items()), naive, tuple(rules))
+
+
+def _program(named: Mapping[str, Tensor], dims: Mapping[str, int] | None) -> tuple[int, Program, dict[str, int]]:
+    store = Store()
+    expanded = {name: without_derivatives(t) for name, t in named.items()}
+    refs = {name: insert(store, t) for name, t in expanded.items()}
+    sizes = all_sizes(list(expanded.values()), dims)
+    program = build(store, refs, sizes)
+    return naive_flops(store, program, [h for h, _ in refs.values()], sizes), program, sizes
+
+
+def of_program(
+    program: Program,
+    sizes: Mapping[str, int],
+    tensors: tuple[tuple[str, Tensor], ...],
+    naive: int,
+    rules: tuple[str, ...] = (),
+) -> Plan:
+    """The plan of a program that is already built."""
+    names = step_names(program)
+    steps: list[PlanStep] = []
+    flops = largest = 0
+    for step in program.steps:
+        own = program.flops(step, sizes)
+        new = program.new_entries(step, sizes)
+        flops += own
+        largest = max(largest, new)
+        if isinstance(step, Input) or (isinstance(step, Scale) and not step.inputs):
+            continue
+        steps.append(PlanStep(names[step.target], describe(step, names), own, program.entries(step.target, sizes)))
+    return Plan(
+        tensors, dict(sizes), flops, program.peak(sizes), max(naive, flops), largest, tuple(steps), rules, program
+    )
+
+
+def without_derivatives(t: Tensor) -> Tensor:
+    """The tensor with its derivatives taken, if it has any."""
+    if any(isinstance(node, Derivative | Expectation) for node in walk(t)):
+        from tensorgrad.calculus import expand
+
+        return expand(t)
+    return t
+
+
+def size_symbols(tensors: Sequence[Tensor]) -> tuple[str, ...]:
+    """The size symbols of some tensors, sorted."""
+    found: set[str] = set()
+    for t in tensors:
+        for node in walk(t):
+            for dim in node.dims:
+                found.update(dim.symbols)
+    return tuple(sorted(found))
+
+
+def all_sizes(tensors: Sequence[Tensor], dims: Mapping[str, int] | None) -> dict[str, int]:
+    """A value for each size symbol: the given one, or a large default."""
+    given = {str(s): n for s, n in (dims or {}).items()}
+    return {**default_dims(s for s in size_symbols(tensors) if s not in given), **given}
+
+
+def text_of(t: Tensor) -> str:
+    """The tensor in notation, cut where it would fill the screen."""
+    text = str(t)
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+def naive_flops(store: Store, program: Program, roots: Sequence[int], sizes: Mapping[str, int]) -> int:
+    """Operations when every product is one loop over all its indices, and nothing is shared but equal parts."""
+    from tensorgrad.diagram.expression import children
+
+    total = sum(program.flops(s, sizes) for s in program.steps if not isinstance(s, Contract | Arrange))
+    seen: set[int] = set()
+    stack = list(roots)
+    while stack:
+        handle = stack.pop()
+        if handle in seen:
+            continue
+        seen.add(handle)
+        node = store.nodes[handle]
+        stack.extend(children(node))
+        if isinstance(node, Network) and node.operands:
+            numbers = [1 if d is ONE else int(d.evaluate(sizes)) for d in node.dims]
+            edges = sorted({e for _, legs in node.operands for e in legs})
+            inner = any(e not in node.boundary for e in edges)
+            times = max(1, len(node.operands) - 1) + (inner and len(node.operands) > 1)
+            total += volume(sum(1 << e for e in edges), numbers) * (times if inner or len(node.operands) > 1 else 0)
+    return total
+
+
+def symbolic_cost(tensors: Tensor | Mapping[str, Tensor], dims: Mapping[str, int] | None = None) -> tuple[Poly, Poly]:
+    """Operations and peak memory of the plan as polynomials in the sizes; the path is that for `dims`."""
+    named = {"": tensors} if isinstance(tensors, Tensor) else dict(tensors)
+    _, program, sizes = _program(named, dims)
+    total = ZERO
+    for step in program.steps:
+        total = total + program.symbolic_flops(step)
+    return total, program.symbolic_peak(sizes)

@@ -1,0 +1,333 @@
+"""Programs: ordered steps over numbered values, for several outputs at once, with their operations and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+from tensorgrad.cost import application_cost, total_cost
+from tensorgrad.function import Function
+from tensorgrad.sizes import ONE, ZERO, Poly
+from tensorgrad.tensor import Tensor
+
+Legs = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A view: the edge `fused` of an operand becomes the edges `parts` (row-major)."""
+
+    fused: int
+    parts: Legs
+
+
+@dataclass(frozen=True, slots=True)
+class Fuse:
+    """A view: the edges `parts` of an operand become the edge `fused` (row-major)."""
+
+    fused: int
+    parts: Legs
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A view: the edge `long` becomes `start` and `offset`, with entry start + offset (a convolution's input)."""
+
+    long: int
+    start: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A view: the entry number `index` (a value of order 0) along an edge, which disappears."""
+
+    edge: int
+    index: int
+
+
+View = Split | Fuse | Window | Select
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A value read by a step: its axes are the edges `axes`; `views` are applied in order and give the edges `legs`."""
+
+    value: int
+    axes: Legs
+    views: tuple[View, ...] = ()
+
+    @property
+    def legs(self) -> Legs:
+        """The edges after the views."""
+        legs = self.axes
+        for view in self.views:
+            legs = viewed(legs, view)
+        return legs
+
+
+def viewed(legs: Legs, view: View) -> Legs:
+    """The edges of an operand after a view: new edges stand where the (first) old one stood."""
+    match view:
+        case Split(fused, parts):
+            k = legs.index(fused)
+            return legs[:k] + parts + legs[k + 1 :]
+        case Fuse(fused, parts):
+            k = min(legs.index(p) for p in parts)
+            return (*legs[:k], fused, *(e for e in legs[k:] if e not in parts))
+        case Window(long, start, offset):
+            k = legs.index(long)
+            return (*legs[:k], start, offset, *legs[k + 1 :])
+        case Select(edge, _):
+            k = legs.index(edge)
+            return legs[:k] + legs[k + 1 :]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A variable's value."""
+
+    target: int
+    name: str
+    inputs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """A structural tensor that no view could replace; `parts` of a fused edge, or a leaf (with its index value)."""
+
+    target: int
+    tensor: Tensor | None
+    parts: tuple[Poly, ...] = ()
+    inputs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """Multiply one or two operands and sum every edge that is not in `kept`, the target's axes in order."""
+
+    target: int
+    operands: tuple[Operand, ...]
+    kept: Legs
+    dims: Mapping[int, Poly] = field(hash=False)
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values read."""
+        indices = [v.index for o in self.operands for v in o.views if isinstance(v, Select)]
+        return (*(o.value for o in self.operands), *indices)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """coefficient * value; without a value the number itself."""
+
+    target: int
+    coefficient: Poly
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrange:
+    """A view of an operand: each axis of the target is a group of edges, fused if there are several.
+
+    An edge may be in several groups (a diagonal is embedded) and need not be the operand's (it is broadcast).
+    """
+
+    target: int
+    operand: Operand
+    groups: tuple[Legs, ...]
+    dims: Mapping[int, Poly] = field(hash=False)
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values read."""
+        return (self.operand.value,)
+
+    @property
+    def edges(self) -> Legs:
+        """The edges of all groups, in order."""
+        return tuple(e for group in self.groups for e in group)
+
+    @property
+    def embeds(self) -> bool:
+        """Whether a diagonal is embedded, so that new memory is needed."""
+        return len(set(self.edges)) < len(self.edges)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of values; labels as in `diagram.nodes.Application`."""
+
+    target: int
+    function: Function
+    args: tuple[tuple[int, Legs], ...]
+    groups: tuple[int, ...]
+    dims: tuple[Poly, ...]
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values read."""
+        return tuple(v for v, _ in self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """The weighted sum of values: axis a of the target is axis perm[a] of the term. No terms: zeros."""
+
+    target: int
+    terms: tuple[tuple[Poly, int, Legs], ...]
+    dims: tuple[Poly, ...]
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values read."""
+        return tuple(v for _, v, _ in self.terms)
+
+
+Step = Input | Make | Contract | Scale | Arrange | Call | Add
+
+
+@dataclass(slots=True)
+class Program:
+    """Steps in order; value k has axes of sizes `dims[k]`.
+
+    `outputs` are (value, axes): axis a of the output is the value's axis axes[a].
+    """
+
+    steps: list[Step] = field(default_factory=list[Step])
+    dims: list[tuple[Poly, ...]] = field(default_factory=list[tuple[Poly, ...]])
+    outputs: dict[str, tuple[int, Legs]] = field(default_factory=dict[str, tuple[int, Legs]])
+
+    def value(self, dims: Sequence[Poly]) -> int:
+        """A new value."""
+        self.dims.append(tuple(dims))
+        return len(self.dims) - 1
+
+    def entries(self, value: int, sizes: Mapping[str, int]) -> int:
+        """Number of entries of a value."""
+        return volume(self.dims[value], sizes)
+
+    def flops(self, step: Step, sizes: Mapping[str, int]) -> int:
+        """Operations of one step."""
+        match step:
+            case Contract():
+                edges = {e: step.dims[e] for o in step.operands for e in o.legs}
+                whole = volume(edges.values(), sizes)
+                summed = volume((d for e, d in edges.items() if e not in step.kept), sizes) != 1
+                if len(step.operands) == 1:
+                    return whole if summed else 0
+                return whole * (2 if summed else 1)
+            case Scale():
+                return self.entries(step.target, sizes) if step.inputs else 0
+            case Call():
+                batch = len({b for _, labels in step.args for b in labels if b >= 0})
+                acted = {
+                    -1 - b: d for v, labels in step.args for b, d in zip(labels, self.dims[v], strict=True) if b < 0
+                }
+                group = [number(acted[k], sizes) for k in range(step.groups[0])] if step.groups else []
+                return application_cost(step.function, [number(d, sizes) for d in step.dims[:batch]], group)
+            case Add():
+                return total_cost(self.entries(step.target, sizes), [c for c, _, _ in step.terms])
+            case _:
+                return 0
+
+    def symbolic_flops(self, step: Step) -> Poly:
+        """Operations of one step as a polynomial in the sizes."""
+        match step:
+            case Contract():
+                edges = {e: step.dims[e] for o in step.operands for e in o.legs}
+                summed = any(d is not ONE for e, d in edges.items() if e not in step.kept)
+                factor = (2 if summed else 1) if len(step.operands) == 2 else int(summed)
+                return _product(edges.values()) * factor
+            case Scale():
+                return _product(self.dims[step.target]) if step.inputs else ZERO
+            case Call():
+                batch = len({b for _, labels in step.args for b in labels if b >= 0})
+                acted = {
+                    -1 - b: d for v, labels in step.args for b, d in zip(labels, self.dims[v], strict=True) if b < 0
+                }
+                group = _product(acted[k] for k in range(step.groups[0])) if step.groups else ONE
+                factor, exponent = step.function.cost
+                return _product(step.dims[:batch]) * group**exponent * factor
+            case Add():
+                entries = _product(self.dims[step.target])
+                return entries * total_cost(1, [c for c, _, _ in step.terms])
+            case _:
+                return ZERO
+
+    def new_entries(self, step: Step, sizes: Mapping[str, int]) -> int:
+        """Entries of memory that a step needs for its result: none for inputs and views."""
+        match step:
+            case Input():
+                return 0
+            case Contract():
+                views = len(step.operands) == 1 and not self.flops(step, sizes)
+                return 0 if views else self.entries(step.target, sizes)
+            case Arrange():
+                return self.entries(step.target, sizes) if step.embeds else 0
+            case _:
+                return self.entries(step.target, sizes)
+
+    def peak(self, sizes: Mapping[str, int]) -> int:
+        """Most entries of computed values alive at one time; a view keeps what it views alive, outputs stay."""
+        return sum(self.entries(v, sizes) for v in self.fullest(sizes))
+
+    def symbolic_peak(self, sizes: Mapping[str, int]) -> Poly:
+        """The peak as a polynomial in the sizes, for the moment that is fullest at `sizes`."""
+        total = ZERO
+        for value in self.fullest(sizes):
+            total = total + _product(self.dims[value])
+        return total
+
+    def fullest(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The computed values that are alive when they need most memory."""
+        new = [self.new_entries(step, sizes) for step in self.steps]
+        last = self._last_uses(new)
+        alive: dict[int, int] = {}
+        best: tuple[int, ...] = ()
+        most = total = 0
+        dying: dict[int, list[int]] = {}
+        for k, step in enumerate(self.steps):
+            if new[k]:
+                alive[step.target] = new[k]
+                total += new[k]
+                dying.setdefault(last[step.target], []).append(step.target)
+            if total > most:
+                most, best = total, tuple(alive)
+            for value in dying.get(k, ()):
+                total -= alive.pop(value)
+        return best
+
+    def _last_uses(self, new: Sequence[int]) -> dict[int, int]:
+        """For each computed value the last step that reads it or a view of it; outputs are read after the end."""
+        owner: dict[int, tuple[int, ...]] = {}
+        last: dict[int, int] = {}
+        for k, step in enumerate(self.steps):
+            below = tuple(dict.fromkeys(o for v in step.inputs for o in owner[v]))
+            for o in below:
+                last[o] = k
+            owner[step.target] = (step.target,) if new[k] else below
+            last[step.target] = k
+        for value, _ in self.outputs.values():
+            for o in owner[value]:
+                last[o] = len(self.steps)
+        return last
+
+
+def _product(dims: Iterable[Poly]) -> Poly:
+    total = ONE
+    for dim in dims:
+        total = total * dim
+    return total
+
+
+def number(dim: Poly, sizes: Mapping[str, int]) -> int:
+    """A size as an integer."""
+    return int(dim.evaluate(sizes))
+
+
+def volume(dims: Iterable[Poly], sizes: Mapping[str, int]) -> int:
+    """The product of sizes."""
+    return prod(number(d, sizes) for d in dims if d is not ONE)

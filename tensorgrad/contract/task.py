@@ -1,0 +1,280 @@
+"""Networks made ready for planning: structural tensors (flat, conv, unit vectors) become views of the operands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tensorgrad.contract.program import Fuse, Legs, Select, Split, View, Window, viewed
+from tensorgrad.diagram import Leaf, Network, Store
+from tensorgrad.diagram.draft import FLAT, Draft
+from tensorgrad.sizes import ONE, Poly
+from tensorgrad.tensor import Convolution, Unit
+
+Member = tuple[int, Legs]
+Flat = tuple[int, Legs]
+"""The fused edge and its parts."""
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """An operand as planned: the value of a handle on the edges `axes`, seen through `views`.
+
+    `members` are the operands of the network that it stands for (itself and the structural ones).
+    """
+
+    handle: int
+    axes: Legs
+    members: tuple[Member, ...]
+    views: tuple[View, ...] = ()
+
+    @property
+    def legs(self) -> Legs:
+        """The edges after the views."""
+        legs = self.axes
+        for view in self.views:
+            legs = viewed(legs, view)
+        return legs
+
+    def see(self, view: View, member: Member) -> None:
+        """Look at it through one more view, which stands for `member`."""
+        self.views += (view,)
+        if member not in self.members:
+            self.members += (member,)
+
+
+@dataclass(slots=True)
+class Task:
+    """A network to be contracted: pieces, and for each axis of the result its group of edges (fused if several).
+
+    With `splits` the axes of that result are called `labels`; splitting some gives the network's axes 0, 1, ...
+    """
+
+    handle: int
+    coefficient: Poly
+    pieces: list[Piece]
+    groups: tuple[Legs, ...]
+    dims: list[Poly]
+    labels: Legs = ()
+    splits: tuple[Split, ...] = ()
+
+    @property
+    def core(self) -> Legs:
+        """Edges of the contracted core: those of the result that some piece has."""
+        wanted = dict.fromkeys(e for group in self.groups for e in group)
+        inside = {e for piece in self.pieces for e in piece.legs}
+        return tuple(e for e in wanted if e in inside)
+
+    @property
+    def handles(self) -> list[int]:
+        """The values it reads."""
+        selected = [v.index for p in self.pieces for v in p.views if isinstance(v, Select)]
+        return [*(p.handle for p in self.pieces), *selected]
+
+
+def prepare(store: Store, handle: int, node: Network) -> Task:
+    """The task of a network; may add smaller networks to the store, whose handles then are pieces."""
+    return _Preparation(store, handle, node).task()
+
+
+class _Preparation:
+    def __init__(self, store: Store, handle: int, node: Network) -> None:
+        self.store = store
+        self.handle = handle
+        self.node = node
+        self.boundary = list(node.boundary)
+        self.flats = [(legs[0], legs[1:]) for h, legs in node.operands if h < FLAT]
+        self.pieces = [Piece(h, legs, ((h, legs),)) for h, legs in node.operands if h > FLAT]
+        self.output: list[tuple[int, Legs]] = []
+
+    def task(self) -> Task:
+        self._diagonals()
+        self._selects()
+        self._windows()
+        flats = [flat for flat in self.flats if not self._fuse(*flat)]
+        flats = self._barriers(flats)
+        parts: dict[int, Legs] = {}
+        for fused, legs in flats:
+            parts[fused] = legs
+            member = (-len(legs), (fused, *legs))
+            for piece in self.pieces:
+                if fused in piece.legs:
+                    piece.see(Split(fused, legs), member)
+        return self._arranged(parts)
+
+    def _arranged(self, parts: dict[int, Legs]) -> Task:
+        """The task, its axes grouped; parts of the boundary that were fused are split again at the end."""
+        order = len(self.boundary)
+        place = {parts_[0]: k for k, (_, parts_) in enumerate(self.output)}
+        hidden = {p for _, parts_ in self.output for p in parts_}
+        labels: list[int] = []
+        groups: list[Legs] = []
+        for position, edge in enumerate(self.boundary):
+            if edge in place:
+                labels.append(order + place[edge])
+                fused = self.output[place[edge]][0]
+                groups.append(parts.get(fused, (fused,)))
+            elif edge not in hidden:
+                labels.append(position)
+                groups.append(parts.get(edge, (edge,)))
+        splits = tuple(
+            Split(order + k, tuple(self.boundary.index(p) for p in parts_)) for k, (_, parts_) in enumerate(self.output)
+        )
+        task = Task(self.handle, self.node.coefficient, self.pieces, tuple(groups), list(self.node.dims))
+        if splits:
+            task.labels, task.splits = tuple(labels), splits
+        return task
+
+    def _uses(self, edge: int) -> int:
+        """How often an edge occurs on pieces and in the boundary."""
+        return sum(p.legs.count(edge) for p in self.pieces) + self.boundary.count(edge)
+
+    def _flat_uses(self, edge: int) -> int:
+        return sum((fused, *legs).count(edge) for fused, legs in self.flats)
+
+    def _contracted(self, pieces: Sequence[Piece], edges: Legs) -> Piece:
+        """Some pieces multiplied, as one piece with the given edges."""
+        handle, perm = self.store.network(draft(joined(pieces), edges, self.node.dims))
+        axes = [0] * len(edges)
+        for a, p in enumerate(perm):
+            axes[p] = edges[a]
+        return Piece(handle, tuple(axes), ((handle, tuple(axes)),))
+
+    def _diagonals(self) -> None:
+        """Diagonals of operands on which a view will be taken come first: views name edges."""
+        structural = {e for fused, legs in self.flats for e in (fused, *legs)}
+        structural |= {e for p in self.pieces if self._leaf(p) is not None for e in p.axes}
+        for k, piece in enumerate(self.pieces):
+            repeats = len(set(piece.axes)) < len(piece.axes)
+            if repeats and structural.intersection(piece.axes) and self._leaf(piece) is None:
+                self.pieces[k] = self._contracted([piece], tuple(dict.fromkeys(piece.axes)))
+
+    def _leaf(self, piece: Piece) -> Unit | Convolution | None:
+        node = self.store.nodes[piece.handle]
+        return node.tensor if isinstance(node, Leaf) and isinstance(node.tensor, Unit | Convolution) else None
+
+    def _partner(self, piece: Piece, edge: int) -> Piece | None:
+        """The one other operand on an edge that nothing else uses."""
+        if self._uses(edge) != 2 or self._flat_uses(edge) or edge in self.boundary:
+            return None
+        found = [p for p in self.pieces if p is not piece and edge in p.legs]
+        return found[0] if found and self._leaf(found[0]) is None else None
+
+    def _selects(self) -> None:
+        for piece in list(self.pieces):
+            node = self.store.nodes[piece.handle]
+            if isinstance(node, Leaf) and isinstance(node.tensor, Unit) and node.index is not None:
+                partner = self._partner(piece, piece.axes[0])
+                if partner is not None:
+                    self.pieces.remove(piece)
+                    partner.see(Select(piece.axes[0], node.index), piece.members[0])
+
+    def _windows(self) -> None:
+        for piece in list(self.pieces):
+            if isinstance(self._leaf(piece), Convolution):
+                long, start, offset = piece.axes
+                partner = self._partner(piece, long)
+                d = self.node.dims
+                if partner is None or len({long, start, offset}) < 3 or d[long] is not d[start] + d[offset] - 1:
+                    continue
+                if start in partner.legs or offset in partner.legs:
+                    continue
+                self.pieces.remove(piece)
+                partner.see(Window(long, start, offset), piece.members[0])
+
+    def _fuse(self, fused: int, parts: Legs) -> bool:
+        """Fuse where nothing sees the parts one by one: on one operand, or in the boundary."""
+        if len(set(parts)) < len(parts) or any(self._uses(p) != 1 or self._flat_uses(p) != 1 for p in parts):
+            return False
+        if all(p in self.boundary for p in parts):
+            self.output.append((fused, parts))
+            return True
+        for piece in self.pieces:
+            if all(p in piece.legs for p in parts) and fused not in piece.legs:
+                piece.see(Fuse(fused, parts), (-len(parts), (fused, *parts)))
+                return True
+        return False
+
+    def _barriers(self, flats: list[Flat]) -> list[Flat]:
+        """Where an edge is fused in several ways, all but one become views of smaller contractions, or tables."""
+        self.flats = flats
+        while True:
+            times = Counter(fused for fused, _ in self.flats)
+            clashes = [f for f in self.flats if times[f[0]] > 1]
+            if not clashes:
+                return self.flats
+            formable = [(self._surroundings(f), f) for f in clashes if self._formable(f)]
+            if formable:
+                (group, inner, edges), flat = min(formable, key=lambda found: len(found[0][2]))
+                self._form(flat, group, inner, edges)
+            else:
+                flat = clashes[-1]
+                self.flats = [f for f in self.flats if f != flat]
+                self.pieces.append(_table(flat))
+
+    def _formable(self, flat: Flat) -> bool:
+        """Whether what the parts of a fused edge join can be contracted by itself, to be seen fused."""
+        fused, parts = flat
+        group = [p for p in self.pieces if set(parts) & set(p.legs)]
+        if len(set(parts)) < len(parts) or not group or any(fused in p.legs for p in group):
+            return False
+        return not any(p in self.boundary or self._flat_uses(p) != 1 for p in parts)
+
+    def _surroundings(self, flat: Flat) -> tuple[list[Piece], list[Flat], Legs]:
+        """The pieces that the parts of a flat join, and those that leave fewer edges open when they are included."""
+        group = [p for p in self.pieces if set(flat[1]) & set(p.legs)]
+        inner, edges = self._around(group, flat)
+        grown = True
+        while grown:
+            grown = False
+            for piece in self.pieces:
+                if piece in group or flat[0] in piece.legs:
+                    continue
+                more, left = self._around([*group, piece], flat)
+                if len(left) < len(edges):
+                    group, inner, edges, grown = [*group, piece], more, left, True
+        return group, inner, edges
+
+    def _form(self, flat: Flat, group: list[Piece], inner: list[Flat], edges: Legs) -> None:
+        self.flats = [f for f in self.flats if f not in inner and f != flat]
+        formed = self._contracted([*group, *map(_table, inner)], edges)
+        formed.see(Fuse(*flat), (-len(flat[1]), (flat[0], *flat[1])))
+        self.pieces = [*(p for p in self.pieces if p not in group), formed]
+
+    def _around(self, group: Sequence[Piece], flat: Flat) -> tuple[list[Flat], Legs]:
+        """The flats that join only pieces of a group, and the group's edges that are used elsewhere."""
+        inside = {e for p in group for e in p.legs}
+        outside = {e for p in self.pieces if p not in group for e in p.legs} | set(self.boundary)
+        inner = [f for f in self.flats if f != flat and not outside & {f[0], *f[1]} and inside & {f[0], *f[1]}]
+        inner = [f for f in inner if inside >= {f[0], *f[1]}]
+        rest = {e for f in self.flats if f not in inner for e in (f[0], *f[1])}
+        return inner, tuple(e for e in dict.fromkeys(e for p in group for e in p.legs) if e in outside | rest)
+
+
+def _table(flat: Flat) -> Piece:
+    """A flat as an operand like any other."""
+    member = (-len(flat[1]), (flat[0], *flat[1]))
+    return Piece(*member, (member,))
+
+
+def joined(pieces: Iterable[Piece]) -> list[Member]:
+    """The operands that some pieces stand for; a flat that several see is one."""
+    found: list[Member] = []
+    for piece in pieces:
+        for member in piece.members:
+            if member[0] > FLAT or member not in found:
+                found.append(member)
+    return found
+
+
+def draft(members: Iterable[Member], boundary: Sequence[int], dims: Sequence[Poly], coefficient: Poly = ONE) -> Draft:
+    """A draft of some operands on the edges of a network, open at `boundary`."""
+    result = Draft(coefficient)
+    used = set(boundary)
+    for handle, legs in members:
+        result.operands.append((handle, list(legs)))
+        used.update(legs)
+    result.edges(d if e in used else ONE for e, d in enumerate(dims))
+    result.boundary = list(boundary)
+    return result

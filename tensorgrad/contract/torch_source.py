@@ -1,0 +1,325 @@
+"""Programs as plain PyTorch source: one function, one line a step, sizes in comments."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+
+from tensorgrad.contract.calls import call_source
+from tensorgrad.contract.program import (
+    Add,
+    Arrange,
+    Call,
+    Contract,
+    Fuse,
+    Input,
+    Legs,
+    Make,
+    Operand,
+    Program,
+    Scale,
+    Select,
+    Split,
+    Step,
+    Window,
+    viewed,
+)
+from tensorgrad.contract.text import coefficient_text, letters, matrix_product
+from tensorgrad.errors import UnsupportedError
+from tensorgrad.sizes import ONE, Poly
+from tensorgrad.tensor import Convolution, LeviCivita, Unit, Variable
+
+_RESERVED = {"torch", "tf", "dtype", "device", "int"}
+LONGEST_SUM = 12
+
+
+class Source:
+    """The source of a program: `text`, the function's `name`, and its parameters in order.
+
+    `variables` are (parameter, variable), `functions` (parameter, unknown function's name), `symbols` (parameter, size
+    symbol that no variable's axis shows).
+    """
+
+    def __init__(
+        self, program: Program, variables: Sequence[Variable], functions: Sequence[str], name: str = "step"
+    ) -> None:
+        self.program = program
+        self.name = name
+        self._taken = set(_RESERVED) | {name}
+        self.variables = [(self._free(v.name), v) for v in variables]
+        self.functions = [(self._free(f), f) for f in functions]
+        self._names = [""] * len(program.dims)
+        self._wished = self._output_names()
+        self._literal: dict[int, str] = {}
+        self._symbols: dict[str, str] = {}
+        self._needs_kind = False
+        self._count = 0
+        body = self._body()
+        self.symbols: list[tuple[str, str]] = []
+        header = self._header()
+        parameters = [p for p, _ in [*self.variables, *self.functions, *self.symbols]]
+        if self._needs_kind and not self.variables:
+            parameters += ["dtype", "device"]
+        self.needs_kind = self._needs_kind and not self.variables
+        lines = [f"def {name}({', '.join(parameters)}):", *(f"    {line}" for line in (*header, *body))]
+        uses = [line for line in lines if "tf." in line]
+        imports = ["import torch", *(["from tensorgrad.contract import torch_functions as tf"] if uses else []), "", ""]
+        self.text = "\n".join([*imports, *lines, ""])
+
+    # Names.
+
+    def _free(self, wanted: str) -> str:
+        name = wanted if wanted.isidentifier() else "_" + re.sub(r"\W", "_", wanted)
+        while keyword.iskeyword(name) or name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
+    def _new(self) -> str:
+        self._count += 1
+        while f"t{self._count}" in self._taken:
+            self._count += 1
+        return f"t{self._count}"
+
+    def _output_names(self) -> dict[int, str]:
+        """Names for values that are outputs as they are: the outputs' own, where these are free."""
+        wished: dict[int, str] = {}
+        for output, (value, axes) in self.program.outputs.items():
+            if list(axes) == sorted(axes) and value not in wished and output not in self._taken:
+                wished[value] = self._free(output)
+        return wished
+
+    def _symbol(self, symbol: str) -> str:
+        if symbol not in self._symbols:
+            self._symbols[symbol] = self._free(symbol)
+        return self._symbols[symbol]
+
+    def number(self, value: Poly) -> str:
+        """A coefficient or size as Python."""
+        names = {s: Poly.symbol(self._symbol(s)) for s in value.symbols}
+        return str(value.substitute(names))
+
+    def size(self, dim: Poly) -> str:
+        """A size as Python, an int."""
+        whole = all(c.denominator == 1 and all(e > 0 for _, e in m) for m, c in dim.terms)
+        return self.number(dim) if whole else f"int({self.number(dim)})"
+
+    def shape(self, dims: Sequence[Poly]) -> str:
+        """Sizes as a Python tuple."""
+        return f"({', '.join(map(self.size, dims))}{',' if len(dims) == 1 else ''})"
+
+    def kind(self) -> str:
+        """Keyword arguments for a new tensor of the inputs' dtype, on their device."""
+        self._needs_kind = True
+        return "dtype=dtype, device=device"
+
+    def _header(self) -> list[str]:
+        lines: list[str] = []
+        shown: dict[str, str] = {}
+        for parameter, variable in self.variables:
+            for axis, dim in enumerate(variable.dims):
+                text = str(dim)
+                if text in self._symbols and text not in shown:
+                    shown[text] = f"{parameter}.shape[{axis}]"
+        for symbol in sorted(self._symbols):
+            if symbol in shown:
+                lines.append(f"{self._symbols[symbol]} = {shown[symbol]}")
+            else:
+                self.symbols.append((self._symbols[symbol], symbol))
+        if self._needs_kind and self.variables:
+            first = self.variables[0][0]
+            lines.append(f"dtype, device = {first}.dtype, {first}.device")
+        return lines
+
+    # Steps.
+
+    def _body(self) -> list[str]:
+        parameter = {v.name: p for p, v in self.variables}
+        lines: list[str] = []
+        for step in self.program.steps:
+            if isinstance(step, Input):
+                self._names[step.target] = parameter[step.name]
+                continue
+            expression, literal = self._expression(step)
+            if literal:
+                self._literal[step.target] = expression
+            if literal or expression.isidentifier():
+                self._names[step.target] = expression
+                continue
+            name = self._names[step.target] = self._wished.get(step.target) or self._new()
+            lines += [f"{name} = {line.replace('<self>', name)}" for line in expression.split("\n")]
+            lines[-1] = f"{lines[-1]:<60}  # {self._shape(step.target)}"
+        results = [self._turned(self.tensor(v), axes) for v, axes in self.program.outputs.values()]
+        lines.append(f"return {', '.join(results)}" + ("," if len(results) == 1 else ""))
+        return lines
+
+    def _shape(self, value: int) -> str:
+        return f"({', '.join(str(d) for d in self.program.dims[value])})"
+
+    def tensor(self, value: int) -> str:
+        """A value as a tensor, also if it is a number."""
+        if value in self._literal:
+            return f"torch.tensor({self._literal[value]}, {self.kind()})"
+        return self._names[value]
+
+    def parameter(self, function: str) -> str:
+        """The parameter that holds an unknown function."""
+        return next(p for p, f in self.functions if f == function)
+
+    def literal(self, value: int) -> str | None:
+        """A value as a Python number, if it is one."""
+        return self._literal.get(value)
+
+    def _expression(self, step: Step) -> tuple[str, bool]:
+        match step:
+            case Contract():
+                return self._contract(step), False
+            case Scale():
+                if not step.inputs:
+                    number = self.number(step.coefficient)
+                    return (number if number.isalnum() else f"({number})"), True
+                return self._scaled(step.coefficient, self._names[step.inputs[0]]), False
+            case Arrange():
+                return self._arrange(step), False
+            case Call():
+                return call_source(self, step)
+            case Add():
+                return self._add(step), False
+            case Make():
+                return self._make(step), False
+            case Input():
+                return self._names[step.target], False
+
+    def _scaled(self, coefficient: Poly, text: str) -> str:
+        return coefficient_text(coefficient, text, self.number(coefficient))
+
+    def operand(self, operand: Operand) -> tuple[str, Legs]:
+        """An operand with its views taken."""
+        text, legs = self.tensor(operand.value), operand.axes
+        dims = self._edge_dims
+        for view in operand.views:
+            match view:
+                case Split(fused, parts):
+                    sizes = ", ".join(self.size(dims[p]) for p in parts)
+                    text = f"{text}.unflatten({legs.index(fused)}, ({sizes}))"
+                case Fuse(_, parts):
+                    start = min(legs.index(p) for p in parts)
+                    order = [e for e in legs[:start] if e not in parts]
+                    order = [*order, *parts, *(e for e in legs[start:] if e not in parts)]
+                    text = self._turned(text, [legs.index(e) for e in order])
+                    text = f"{text}.flatten({len(order[: order.index(parts[0])])}, {order.index(parts[-1])})"
+                case Window(long, _, offset):
+                    k = legs.index(long)
+                    text = f"{text}.unfold({k}, {self.size(dims[offset])}, 1).movedim(-1, {k + 1})"
+                case Select(edge, index):
+                    text = f"{text}.select({legs.index(edge)}, int({self._names[index].strip('()')}))"
+            legs = viewed(legs, view)
+        return text, legs
+
+    @staticmethod
+    def _turned(text: str, axes: Sequence[int]) -> str:
+        """The text with its axes in the order `axes`."""
+        if list(axes) == sorted(axes):
+            return text
+        return f"{text}.T" if len(axes) == 2 else f"{text}.permute({', '.join(map(str, axes))})"
+
+    def aligned(self, text: str, legs: Sequence[int], order: Sequence[int]) -> str:
+        """A tensor with distinct `legs` so that it broadcasts against axes `order`."""
+        text = self._turned(text, [legs.index(e) for e in order if e in legs])
+        wanted = [e in legs for e in order]
+        if True not in wanted:
+            return text
+        wanted = wanted[wanted.index(True) :]
+        return text if all(wanted) else f"{text}[{', '.join(':' if w else 'None' for w in wanted)}]"
+
+    def _contract(self, step: Contract) -> str:
+        self._edge_dims: Mapping[int, Poly] = step.dims
+        operands = [self.operand(o) for o in step.operands]
+        distinct = all(len(set(legs)) == len(legs) for _, legs in operands)
+        edges = [e for _, legs in operands for e in legs]
+        summed = [e for e in dict.fromkeys(edges) if e not in step.kept]
+        if distinct and len(operands) == 1:
+            text, legs = operands[0]
+            if not summed:
+                return self._turned(text, [legs.index(e) for e in step.kept])
+            if not step.kept:
+                return f"{text}.sum()"
+            order = [e for e in legs if e in step.kept]
+            axes = [str(legs.index(e)) for e in summed]
+            along = axes[0] if len(axes) == 1 else f"({', '.join(axes)})"
+            total = f"{text}.sum(dim={along})"
+            return self._turned(total, [order.index(e) for e in step.kept])
+        if distinct and not summed:
+            return " * ".join(self.aligned(text, legs, step.kept) for text, legs in operands)
+        product = matrix_product(operands[0], operands[1], step.kept) if distinct and len(operands) == 2 else None
+        if product is not None:
+            return product
+        if len(set(edges)) > 52:
+            raise UnsupportedError("one step with more than 52 edges in torch.einsum")
+        letter = letters(edges)
+        inputs = ",".join("".join(letter[e] for e in legs) for _, legs in operands)
+        pattern = f"{inputs}->{''.join(letter[e] for e in step.kept)}"
+        return f'torch.einsum("{pattern}", {", ".join(text for text, _ in operands)})'
+
+    def _arrange(self, step: Arrange) -> str:
+        self._edge_dims = step.dims
+        distinct = tuple(dict.fromkeys(step.edges))
+        number = self._literal.get(step.operand.value)
+        if number is not None:
+            text = f"torch.full({self.shape([step.dims[e] for e in distinct])}, {number}, {self.kind()})"
+        else:
+            text, legs = self.operand(step.operand)
+            text = self.aligned(text, legs, distinct)
+            if any(e not in legs for e in distinct):
+                text = f"{text}.expand({', '.join(self.size(step.dims[e]) for e in distinct)})"
+        current = list(distinct)
+        for e in distinct:
+            for _ in range(step.edges.count(e) - 1):
+                k = current.index(e)
+                moved = text if k == len(current) - 1 else f"{text}.movedim({k}, -1)"
+                text = f"torch.diag_embed({moved})"
+                current = [*current[:k], *current[k + 1 :], e, e]
+        axes: list[int] = []
+        for e in step.edges:
+            axes.append(next(k for k, other in enumerate(current) if other == e and k not in axes))
+        text = self._turned(text, axes)
+        for k, group in enumerate(step.groups):
+            if len(group) > 1:
+                text = f"{text}.flatten({k}, {k + len(group) - 1})"
+        return text
+
+    def _add(self, step: Add) -> str:
+        if not step.terms:
+            return f"torch.zeros({self.shape(step.dims)}, {self.kind()})"
+        numbers = all(v in self._literal for _, v, _ in step.terms)
+        lines = [""]
+        for k, (coefficient, value, perm) in enumerate(step.terms):
+            of = self._literal.get(value) or self._turned(self._names[value], perm)
+            if numbers and k == 0:
+                of = self.tensor(value)
+            term = self._scaled(coefficient, of)
+            if k and k % LONGEST_SUM == 0:
+                lines.append("<self>")
+            if not lines[-1]:
+                lines[-1] = term
+            else:
+                lines[-1] += f" - {term[1:]}" if term.startswith("-") else f" + {term}"
+        return "\n".join(lines)
+
+    def _make(self, step: Make) -> str:
+        t = step.tensor
+        if t is None:
+            total = ONE
+            for part in step.parts:
+                total = total * part
+            sizes = ", ".join(self.size(p) for p in step.parts)
+            return f"torch.eye({self.size(total)}, {self.kind()}).unflatten(1, ({sizes}))"
+        self._needs_kind = True
+        if isinstance(t, Unit):
+            return f"(torch.arange({self.size(t.size)}, device=device) == {self._names[step.inputs[0]]}).to(dtype)"
+        if isinstance(t, LeviCivita):
+            return f"tf.levi_civita({t.order}, dtype, device)"
+        assert isinstance(t, Convolution)
+        i, j, k = (f"torch.arange({self.size(d)}, device=device)" for d in self.program.dims[step.target])
+        return f"({i}[:, None, None] == {j}[:, None] + {k}).to(dtype)"

@@ -1,0 +1,40 @@
+"""What things cost in scalar operations, and the best pairwise order of one contraction.
+
+opt_einsum's count: a pairwise step costs one operation for each combination of its indices, two if it sums any.
+Besides: one for each entry of an operand summed over its private edges, one for each entry of an elementwise operation
+(a coefficient counts, on the smallest tensor at hand), c * size**e for a function of matrices.
+"""
+
+from __future__ import annotations
+
+from tensorgrad.cost.edges import Pair, bits, components, mask_of, path_masks, volume
+from tensorgrad.cost.network import NetworkPlan, Planner, Tree, network_cost
+from tensorgrad.cost.prices import (
+    CostStep,
+    application_cost,
+    default_dims,
+    network_steps,
+    symbolic_cost,
+    total_cost,
+    without_flats,
+)
+
+__all__ = [
+    "CostStep",
+    "NetworkPlan",
+    "Pair",
+    "Planner",
+    "Tree",
+    "application_cost",
+    "bits",
+    "components",
+    "default_dims",
+    "mask_of",
+    "network_cost",
+    "network_steps",
+    "path_masks",
+    "symbolic_cost",
+    "total_cost",
+    "volume",
+    "without_flats",
+]

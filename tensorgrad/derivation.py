@@ -1,0 +1,55 @@
+"""Derivations: how one tensor became another, one rule a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tensorgrad.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule applied: `before` became `after`. `source` is where the rule comes from, if it says."""
+
+    rule: str
+    source: str
+    before: Tensor
+    after: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """The steps from a tensor to an equal one; `str` prints one line a step: expression, rule, source."""
+
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The distinct names of the rules used, in order of first use."""
+        return tuple(dict.fromkeys(step.rule for step in self.steps))
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """(expression, rule, source) for the start (without a rule) and after each step."""
+        if not self.steps:
+            return []
+        start = (repr(self.steps[0].before), "", "")
+        return [start, *((repr(step.after), step.rule, step.source) for step in self.steps)]
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        if not rows:
+            return "(no steps: the canonical form decides)"
+        width = min(72, max(len(text) for text, _, _ in rows))
+        lines = [f"  {rows[0][0]}"]
+        for text, rule, source in rows[1:]:
+            lines.append(f"= {text:<{width}}   {rule}{f'  [{source}]' if source else ''}")
+        return "\n".join(lines)

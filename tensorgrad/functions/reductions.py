@@ -1,0 +1,66 @@
+"""Reductions over edges, and the softmax family."""
+
+from __future__ import annotations
+
+from tensorgrad.function import FUNCTIONS
+from tensorgrad.functions.edges import Dim, chosen
+from tensorgrad.sizes import ONE, Poly
+from tensorgrad.tensor import Apply, Product, Scalar, Tensor, broadcast, power
+
+# ruff: noqa: A001 - the names are those of the mathematics, as in NumPy and torch
+
+
+def _kept(reduced: Tensor, t: Tensor, keepdims: bool) -> Tensor:
+    return broadcast(reduced, t.sizes) if keepdims else reduced
+
+
+def sum(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
+    """The sum over edges.
+
+    >>> from tensorgrad import Variable
+    >>> sum(Variable("X", "n", "m"), "m").edges
+    ('n',)
+    """
+    edges = chosen(t, dim)
+    return _kept(Product((t,), [e for e in t.edges if e not in edges]), t, keepdims)
+
+
+def mean(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
+    """The mean over edges: the sum divided by their sizes."""
+    count: Poly = ONE
+    for edge in chosen(t, dim):
+        count = count * t.sizes[edge]
+    total = sum(t, dim)
+    # Laurent polynomials hold 1/(n*m) exactly; the inverse of a size that is itself a sum is a power node.
+    inverse = Scalar(count.inverse()) if count.is_monomial else power(Scalar(count), -1)
+    return _kept(Product((inverse, total), total.edges), t, keepdims)
+
+
+def _acting(name: str, t: Tensor, dim: Dim, produces: bool) -> Tensor:
+    group = chosen(t, dim)
+    return Apply(FUNCTIONS[name], (t,), ((group,),), (group,) if produces else ())
+
+
+def max(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
+    """The greatest entry along edges."""
+    return _kept(_acting("max", t, dim, False), t, keepdims)
+
+
+def logsumexp(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
+    """log(sum(exp(t))) along edges, computed without overflow."""
+    return _kept(_acting("logsumexp", t, dim, False), t, keepdims)
+
+
+def softmax(t: Tensor, dim: Dim = None) -> Tensor:
+    """exp(t) / sum(exp(t)) along edges; several edges act as one."""
+    return _acting("softmax", t, dim, True)
+
+
+def log_softmax(t: Tensor, dim: Dim = None) -> Tensor:
+    """t - logsumexp(t) along edges."""
+    return _acting("log_softmax", t, dim, True)
+
+
+def cross_entropy(t: Tensor, target: Tensor, dim: Dim = None) -> Tensor:
+    """-sum(target * log(softmax(t))) along edges."""
+    return -sum(target * log_softmax(t, dim), chosen(t, dim))

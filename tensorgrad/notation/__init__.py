@@ -1,0 +1,30 @@
+"""The notation: text to tensors (`parse`, `parse_claim`, `parse_file`) and tensors to text (`to_text`, `to_exact_text`)."""
+
+from tensorgrad.notation.claims import (
+    BadLine,
+    Claim,
+    Condition,
+    parse,
+    parse_claim,
+    parse_conditions,
+    parse_file,
+)
+from tensorgrad.notation.facts import parse_facts
+from tensorgrad.notation.printer import to_exact_text, to_text
+from tensorgrad.notation.scope import Scope, declarations, parse_scope
+
+__all__ = [
+    "BadLine",
+    "Claim",
+    "Condition",
+    "Scope",
+    "declarations",
+    "parse",
+    "parse_claim",
+    "parse_conditions",
+    "parse_facts",
+    "parse_file",
+    "parse_scope",
+    "to_exact_text",
+    "to_text",
+]

@@ -1,0 +1,130 @@
+"""From tensors to text: matrix notation where there is one, else index notation."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from tensorgrad.notation.goal import sizes_said
+from tensorgrad.notation.index_text import fresh, indexed, ordered
+from tensorgrad.notation.matrix_text import Order, Printing, positional
+from tensorgrad.notation.source import Source
+from tensorgrad.notation.syntax import Syntax, read_expression
+from tensorgrad.notation.text import Text, call
+from tensorgrad.notation.scope import Scope
+from tensorgrad.sizes import Poly
+from tensorgrad.tensor import Apply, Delta, Scalar, Tensor, Variable, walk
+
+
+class Printer:
+    """Prints one tensor; `memo` keeps the matrix notation of its parts, `names` what is declared."""
+
+    def __init__(self, t: Tensor) -> None:
+        self.memo: dict[tuple[Any, ...], Text | None] = {}
+        self.names: frozenset[str] = frozenset(
+            [n.name for n in walk(t) if isinstance(n, Variable)]
+            + [n.function.name for n in walk(t) if isinstance(n, Apply) and not n.function.known]
+        )
+        self._kept: list[Tensor] = []
+
+    def identity(self, dim: Poly) -> Text:
+        """The identity matrix."""
+        return call("diag", f"ones[{dim}]") if "I" in self.names else Text(f"I[{dim}]")
+
+    def keep(self, t: Tensor) -> Tensor:
+        """Keep a tensor made while printing alive, so that its identity stays its own."""
+        self._kept.append(t)
+        return t
+
+    def scalar(self, t: Tensor) -> Printing:
+        """A tensor of order 0, in the shorter notation."""
+        key = (id(t), "scalar")
+        if key not in self.memo:
+            text = yield positional(self, t, ())
+            if text is None:
+                text = yield indexed(self, t, {}, frozenset(), True)
+            self.memo[key] = text
+        return self.memo[key]
+
+    def ordered(self, t: Tensor, order: Order) -> Printing:
+        """A tensor by position, with `mat[i, j](...)` where it has no matrix notation."""
+        return (yield ordered(self, t, order))
+
+    def run(self, printing: Generator[Any, Any, Any]) -> Any:
+        """Run a printing with its own stack."""
+        stack: list[Generator[Any, Any, Any]] = [printing]
+        sent: Any = None
+        while stack:
+            try:
+                stack.append(stack[-1].send(sent))
+                sent = None
+            except StopIteration as finished:
+                stack.pop()
+                sent = finished.value
+        return sent
+
+
+def to_text(t: Tensor) -> str:
+    """`str(t)`: matrix notation if there is one, its axes in the order of `t.edges`; else index notation.
+
+    >>> from tensorgrad import Variable
+    >>> to_text(Variable("A", i="n", j="m") @ Variable("x", j="m"))
+    'A @ x'
+    """
+    return _finished(t, _print(t, t.edges))
+
+
+def to_exact_text(t: Tensor) -> str:
+    """`repr(t)`: text that reads back as the same tensor, given `t.declarations`.
+
+    Matrix notation if the edges are i0, i1, ...; else index notation with the real names.
+    """
+    order = tuple(f"i{k}" for k in range(t.order))
+    return _finished(t, _print(t, order if set(order) == set(t.edges) else None))
+
+
+def _print(t: Tensor, order: Order | None) -> str:
+    printer = Printer(t)
+    text: Text | None = None
+    if not t.order:
+        text = printer.run(printer.scalar(t))
+    elif order is not None:
+        text = printer.run(positional(printer, t, order))
+    if text is None:
+        letters: dict[str, str] = {}
+        used = {e for e in t.edges if e.isidentifier()}
+        for edge in t.edges:
+            letters[edge] = edge if edge.isidentifier() else fresh(printer, used)
+            used.add(letters[edge])
+        text = printer.run(indexed(printer, t, letters, frozenset(), True))
+    assert text is not None, "index notation always exists"
+    return text.s
+
+
+def _finished(t: Tensor, text: str) -> str:
+    """Size symbols that neither a declaration nor a size in the text says are written `sum(ones[n])`."""
+    declared: set[str] = set()
+    symbols: set[str] = set()
+    for node in walk(t):
+        dims = node.dims
+        if isinstance(node, Variable):
+            declared.update(s for d in dims for s in d.symbols)
+        elif isinstance(node, Apply) and not node.function.known and node.function.acts[0]:
+            declared.update(s for d in node.args[0].dims for s in d.symbols)
+        dims = (*dims, node.value) if isinstance(node, Scalar) else (node.size,) if isinstance(node, Delta) else dims
+        symbols.update(s for d in dims for s in d.symbols)
+    if symbols <= declared:
+        return text
+    tree = read_expression(Source(text), 0, len(text))
+    missing = symbols - declared - sizes_said(tree, Scope())
+    spots: list[Syntax] = []
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if node.kind == "name" and node.value in missing:
+            spots.append(node)
+        unit = node.kind == "index" and node.parts[0].value == "e"
+        stack.extend(node.parts[: 2 if unit else 1] if node.kind == "index" else node.parts)
+    for spot in sorted(spots, key=lambda n: -n.start):
+        text = f"{text[: spot.start]}sum(ones[{spot.value}]){text[spot.end :]}"
+    return text

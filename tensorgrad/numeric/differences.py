@@ -1,0 +1,84 @@
+"""Derivatives by central differences: independent of `calculus`, for checking it and the rules for derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.numeric.evaluate import Float, Values, read_sizes
+from tensorgrad.tensor import Derivative, Tensor, Variable, walk
+
+Array = Any
+
+_STENCIL = ((1, 0.75), (2, -0.15), (3, 1 / 60))
+"""Sixth-order central differences: f' = sum(w * (f(x + k*h) - f(x - k*h))) / h."""
+
+
+class Differences(Float):
+    """The float64 evaluator with derivative nodes by central differences (about 10 digits, 7 for a Hessian)."""
+
+    def _derivative(self, t: Derivative) -> Array:
+        return _gradient(t.tensor, t.variable, self.values, self.dims)
+
+
+def finite_gradient(t: Tensor, variable: Variable, values: Values, dims: Mapping[str, int] | None = None) -> Array:
+    """The derivative of `t` by the entries of `variable`, axes of t then of the variable, by central differences.
+
+    The entries move independently whatever the variable's facts. NaN where t is undefined at the point
+    or on one side of it.
+
+    >>> x = Variable("x", i="n")
+    >>> [round(float(g), 6) for g in finite_gradient(x @ x, x, {"x": [1.0, 2.0]})]
+    [2.0, 4.0]
+    """
+    sizes = {**read_sizes(t, values), **(dims or {})}
+    with np.errstate(over="ignore"):
+        return _gradient(t, variable, values, sizes)
+
+
+def _gradient(t: Tensor, variable: Variable, values: Values, dims: Mapping[str, int]) -> Array:
+    point = np.asarray(values[variable.name], dtype=np.float64)
+    here = Differences(values, dims).evaluate(t)
+    columns: list[Array] = []
+    for place in np.ndindex(*point.shape):
+        h = 0.02 * max(0.1, min(1.0, abs(float(point[place]))))
+        column = _column(t, variable.name, values, dims, place, h)
+        columns.append(np.where(np.isfinite(here), column, np.nan))
+    return np.stack(columns, axis=-1).reshape((*here.shape, *point.shape))
+
+
+def _column(t: Tensor, name: str, values: Values, dims: Mapping[str, int], place: tuple[int, ...], h: float) -> Array:
+    """The derivative by one entry: the step shrinks until two steps agree, or the one where they agree best."""
+    best, gap = None, np.inf
+    # The derivative inside is itself a difference, good to 10 digits.
+    enough = 1e-5 if any(isinstance(node, Derivative) for node in walk(t)) else 1e-8
+    last = _difference(t, name, values, dims, place, h)
+    for _ in range(4):
+        h /= 6
+        now = _difference(t, name, values, dims, place, h)
+        apart = np.abs(now - last)
+        moved = float(np.max(apart / (1e-3 + np.abs(now)))) if np.isfinite(apart).all() else np.inf
+        if best is None or moved < gap:
+            best, gap = now, moved
+        if gap < enough:
+            break
+        last = now
+    return best
+
+
+def _difference(
+    t: Tensor, name: str, values: Values, dims: Mapping[str, int], place: tuple[int, ...], h: float
+) -> Array:
+    total: Array = 0.0
+    for k, weight in _STENCIL:
+        ahead, behind = (_moved(t, name, values, dims, place, sign * k * h) for sign in (1, -1))
+        total = total + weight * (ahead - behind)
+    return total / h
+
+
+def _moved(t: Tensor, name: str, values: Values, dims: Mapping[str, int], place: tuple[int, ...], step: float) -> Array:
+    point = np.array(values[name], dtype=np.float64)
+    point[place] += step
+    return Differences({**values, name: point}, dims).evaluate(t)

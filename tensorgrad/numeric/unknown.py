@@ -1,0 +1,87 @@
+"""Unknown smooth functions as closed forms with exact derivatives of every order, for sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Smooth:
+    """`a*sin(b*x + c) + d*x**2 + e*x + g`: stands for an elementwise unknown function.
+
+    >>> f = Smooth(1.0, 2.0, 0.0, 0.0, 3.0, 0.0)
+    >>> float(f(np.asarray(0.0))), float(f.at(np.asarray(0.0), 1))
+    (0.0, 5.0)
+    """
+
+    a: float
+    b: float
+    c: float
+    d: float
+    e: float
+    g: float
+
+    def __call__(self, x: Any) -> Any:
+        """The value at `x`."""
+        return self.at(x, 0)
+
+    def at(self, x: Any, derivative: int) -> Any:
+        """The derivative of this order at `x`."""
+        wave = self.a * self.b**derivative * np.sin(self.b * x + self.c + derivative * np.pi / 2)
+        polynomial = [self.d * x**2 + self.e * x + self.g, 2 * self.d * x + self.e, 2 * self.d + 0 * x]
+        return wave + (polynomial[derivative] if derivative < 3 else 0.0)
+
+    def __str__(self) -> str:
+        return f"x -> {self.a:g}*sin({self.b:g}*x + {self.c:g}) + {self.d:g}*x**2 + {self.e:g}*x + {self.g:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class SmoothVector:
+    """`a*sin(w @ x + c) + x @ Q @ x / 2 + v @ x + g`, Q symmetric: stands for a `function(n)`.
+
+    Its coefficients `w`, `Q`, `v` are drawn from `seed` for each size of x.
+    """
+
+    seed: int
+    a: float
+    c: float
+    g: float
+
+    def coefficients(self, size: int) -> tuple[Any, Any, Any]:
+        """`w`, `Q`, `v` for vectors of this size."""
+        rng = np.random.default_rng((self.seed, size))
+        square = rng.standard_normal((size, size)) / 2
+        return rng.standard_normal(size), square + square.T, rng.standard_normal(size)
+
+    def __call__(self, x: Any) -> Any:
+        """The value at `x`."""
+        return self.at(x, 0)
+
+    def at(self, x: Any, derivative: int) -> Any:
+        """The derivative tensor of this order at the vectors on the last axis of `x`; its axes come last."""
+        w, q, v = self.coefficients(x.shape[-1])
+        wave: Any = self.a * np.sin(x @ w + self.c + derivative * np.pi / 2)
+        for _ in range(derivative):
+            wave = wave[..., None] * w
+        if derivative == 0:
+            return wave + ((x @ q) * x).sum(axis=-1) / 2 + x @ v + self.g
+        if derivative == 1:
+            return wave + x @ q + v
+        return wave + q if derivative == 2 else wave
+
+    def __str__(self) -> str:
+        return f"x -> {self.a:g}*sin(w @ x + {self.c:g}) + x @ Q @ x / 2 + v @ x + {self.g:g}"
+
+
+def smooth(rng: np.random.Generator, vector: bool) -> Smooth | SmoothVector:
+    """A random smooth function, with coefficients that are short decimals."""
+
+    def draw(low: float, high: float) -> float:
+        return round(float(rng.uniform(low, high)), 2)
+
+    if vector:
+        return SmoothVector(int(rng.integers(1 << 30)), draw(0.5, 1.5), draw(0.2, 1.2), draw(-1, 1))
+    return Smooth(draw(0.5, 1.5), draw(0.5, 1.5), draw(0.2, 1.2), draw(0.2, 0.8), draw(-1, 1), draw(0.3, 1))

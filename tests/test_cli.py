@@ -1,0 +1,398 @@
+"""The command line: results, JSON shapes, exit codes, and error blocks that name the place and the remedy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import tensorgrad as tg
+from tensorgrad import api
+from tensorgrad.cli import main
+
+THREE = ["--let", "A : n m ; X : m p ; B : p n"]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def rows(*arguments: str) -> Any:
+    done = run(*arguments, "--json")
+    assert done.exit_code in (0, 1, 2), done.output
+    return json.loads(done.stdout)
+
+
+# simplify
+
+
+def test_simplify_prints_the_form_first() -> None:
+    done = run("simplify", "grad(tr(A @ X @ B), X)", *THREE)
+    assert done.exit_code == 0
+    assert done.stderr == ""
+    first, *rest = done.stdout.splitlines()
+    assert tg.parse(first, let=THREE[1]) == tg.parse("A.T @ B.T", let=THREE[1])
+    assert [line.split()[0] for line in rest] == ["before", "after", "verified", "rules", "stopped"]
+
+
+def test_simplify_json() -> None:
+    let = "A H : n n ; x : n"
+    answer = rows("simplify", "(A - H.T @ H) @ x", "--let", let, "--dims", "n=3000")
+    assert list(answer) == [
+        "input",
+        "output",
+        "dims",
+        "seconds",
+        "stopped",
+        "assumed",
+        "cost",
+        "verified",
+        "verified_reason",
+        "derivation",
+    ]
+    assert answer["input"] == "(A - H.T @ H) @ x"
+    assert tg.parse(answer["output"], let=let) == tg.parse("A @ x - H.T @ (H @ x)", let=let)
+    assert answer["dims"] == {"n": 3000}
+    assert answer["stopped"] in ("goal", "saturated", "seconds", "nodes", "rounds")
+    assert answer["cost"]["before"]["flops"] > 900 * answer["cost"]["after"]["flops"]
+    assert answer["cost"]["after"]["peak"] < 3000 * 3000
+    assert answer["verified"] is True
+    assert answer["derivation"]
+    for step in answer["derivation"]:
+        assert list(step) == ["rule", "source", "before", "after"]
+        assert tg.parse(step["after"], let=let).shape == tg.parse(answer["output"], let=let).shape
+
+
+def test_simplify_without_sizes_counts_in_polynomials() -> None:
+    cost = rows("simplify", "A @ X", *THREE)["cost"]
+    assert cost["before"] == cost["after"] == {"flops": "2*m*n*p", "peak": "n*p"}
+
+
+def test_output_of_named_edges_keeps_their_names() -> None:
+    let = "A : n m ; x : m"
+    answer = rows("simplify", "sum[j](A[i, j] * x[j])", "--let", let)
+    assert tg.parse(answer["output"], let=let).edges == ("i",)
+
+
+def test_facts_are_reported_as_assumed() -> None:
+    answer = rows("simplify", "inv(A) @ A @ x", "--let", "A : n n ; x : n")
+    assert (answer["output"], answer["assumed"]) == ("x", ["invertible(A)"])
+
+
+# prove
+
+
+def test_prove_json_of_goals() -> None:
+    answers = rows("prove", "tr(A @ B) = tr(B @ A)", "A @ B = B @ A", "A @ B != B @ A", "--let", "A B : n n")
+    keys = ["name", "file", "line", "status", "seconds", "iterations", "classes", "rules"]
+    assert [list(a) for a in answers] == [keys] * 3
+    assert [a["status"] for a in answers] == ["proved", "refuted", "refuted"]
+    assert [(a["name"], a["file"], a["line"]) for a in answers] == [(None, None, None)] * 3
+    assert answers[0]["rules"] == []
+
+
+@pytest.mark.parametrize(
+    ("goals", "code"),
+    [
+        (["A @ I[n] = A"], 0),
+        (["A @ I[n] = A", "A.T != A"], 0),
+        (["A.T = A"], 1),
+        (["A @ I[n] = A", "A.T = A"], 1),
+        (["tr(f(A)) = 1"], 1),
+        (["A @ I[n] != A"], 1),
+        (["A @ = A"], 2),
+    ],
+)
+def test_prove_exit_codes(goals: list[str], code: int) -> None:
+    assert run("prove", *goals, "--let", "A : n n ; f : function").exit_code == code
+
+
+def test_counterexample_is_shown() -> None:
+    done = run("prove", "A.T = A", "--let", "A : n n")
+    assert "refuted" in done.stdout
+    assert "left side" in done.stdout
+    assert "right side" in done.stdout
+
+
+def test_merging_both_sides_of_an_inequation_is_an_error() -> None:
+    done = run("prove", "A.T.T != A", "--let", "A : n m")
+    assert done.exit_code == 1
+    assert "unsound: both sides were proved equal although the goal says that they differ" in done.stdout
+
+
+def test_prove_file(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.theorems"
+    path.write_text(
+        "let A B : n n\n"
+        "trace.cyclic  tr(A @ B) = tr(B @ A)\n"
+        "broken        tr(A @ ) = 1\n"
+        "not-equal     A @ B != B @ A\n"
+        "later         prod(diag(A)) = 1\n"
+    )
+    answers = rows("prove", str(path))
+    assert [(a["name"], a["line"], a["status"]) for a in answers] == [
+        ("trace.cyclic", 2, "proved"),
+        ("broken", 3, "error"),
+        ("not-equal", 4, "refuted"),
+        ("later", 5, "open"),
+    ]
+    assert {a["file"] for a in answers} == {str(path)}
+    done = run("prove", str(path))
+    assert done.exit_code == 2
+    assert f"{path}:3:" in done.stdout
+    assert "1 proved, 1 refuted, 1 open, 1 error" in done.stdout
+    assert [a["name"] for a in rows("prove", str(path), "--only", "trace*", "--only", "later")] == ["trace.cyclic", "later"]
+
+
+def test_only_names_a_goal_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "one.theorems"
+    path.write_text("let A : n n\ntrace  tr(A) = tr(A.T)\n")
+    done = run("prove", str(path), "--only", "trase")
+    assert done.exit_code == 2
+    assert "--only trase: no goal of that name among 1 (did you mean trace?)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file has no declarations and no claims"),
+        (b"\x00\xff\xfe\x80junk", "this file is not UTF-8 text"),
+        (b"let A : n n\n", "has declarations but no goals"),
+    ],
+)
+def test_files_without_goals(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "odd.theorems"
+    path.write_bytes(content)
+    done = run("prove", str(path))
+    assert done.exit_code == 2
+    assert message in done.output
+
+
+def test_missing_file() -> None:
+    done = run("prove", "nowhere.theorems")
+    assert done.exit_code == 2
+    assert "nowhere.theorems: no such file" in done.stderr
+
+
+# explain
+
+
+def test_explain_a_goal() -> None:
+    done = run("explain", "det(A @ B @ inv(A)) = det(B)", "--let", "A B : n n", "--if", "invertible(A)")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("proved in ")
+    assert "det-of-product" in done.stdout
+
+
+def test_explain_an_expression() -> None:
+    answer = rows("explain", "inv(A) @ A @ x", "--let", "A : n n ; x : n")
+    assert answer["derivation"][-1]["after"] == "x"
+
+
+def test_explain_without_steps() -> None:
+    done = run("explain", "tr(A @ B) = tr(B @ A)", "--let", "A B : n n")
+    assert "no steps: the canonical form decides" in done.stdout
+
+
+# plan
+
+
+def test_plan_json() -> None:
+    answer = rows("plan", "A @ B + A @ C", "--let", "A B C : n n", "--dims", "n=3000")
+    assert list(answer) == ["written", "flattened", "ours", "seconds"]
+    for way in ("written", "flattened", "ours"):
+        assert list(answer[way]) == ["flops", "peak", "expression", "steps"]
+        assert all(list(step) == ["expression", "flops", "size"] for step in answer[way]["steps"])
+        assert sum(step["flops"] for step in answer[way]["steps"]) == answer[way]["flops"]
+    cube = 2 * 3000**3
+    assert answer["written"]["flops"] == answer["flattened"]["flops"] == 2 * cube + 3000**2
+    assert answer["ours"]["flops"] == cube + 3000**2
+
+
+def test_plan_never_shares_in_written() -> None:
+    answer = rows("plan", "A.T @ B + A.T @ B", "--let", "A B : n n", "--dims", "n=300")
+    assert answer["written"]["flops"] > 1.9 * answer["ours"]["flops"]
+
+
+def test_plan_needs_sizes() -> None:
+    done = run("plan", "A @ B", "--let", "A : n m ; B : m n")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: a plan needs a size for each of m, n; give dims, for example m=1000,n=1000\n"
+    )
+
+
+# rules
+
+
+@pytest.fixture
+def rule_file(tmp_path: Path) -> str:
+    path = tmp_path / "own.rules"
+    path.write_text("let f : function ; x : scalar\nown  [here]  tanh(sinh(x)) => tanh(sinh(x)) + 0 * x\n")
+    path.write_text("let A B : n n\nown-product  [here]  det(A @ B) => det(A) * det(B)\n")
+    return str(path)
+
+
+def test_choice_of_rules(rule_file: str) -> None:
+    goal = ["prove", "det(A @ B) = det(B) * det(A)", "--let", "A B : n n"]
+    assert rows(*goal)[0]["rules"] == ["det-of-product"]
+    assert rows(*goal, "--no-rules")[0]["status"] == "open"
+    assert rows(*goal, "--only-rules", rule_file)[0]["rules"] == ["own-product"]
+    assert rows(*goal, "--rules", rule_file, "--without", "det-*")[0]["rules"] == ["own-product"]
+    assert rows(*goal, "--no-rules", "--rules", rule_file)[0]["rules"] == ["own-product"]
+
+
+def test_contradicting_rule_options(rule_file: str) -> None:
+    done = run("prove", "1 = 1", "--no-rules", "--only-rules", rule_file)
+    assert done.exit_code == 2
+    assert "--no-rules and --only-rules contradict each other" in done.stderr
+
+
+def test_unknown_rule_is_noted() -> None:
+    done = run("prove", "1 = 1", "--without", "det-of-produkt")
+    assert done.exit_code == 0
+    assert "note: --without det-of-produkt matches no rule (near: det-of-product" in done.stderr
+
+
+def test_refuted_rule_is_not_added(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.rules"
+    path.write_text("let A B : n n\ndet-sum  det(A + B) = det(A) + det(B)\n")
+    done = run("simplify", "A", "--let", "A : n n", "--rules", str(path))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: det-sum: refuted")
+    assert f"{path}:2" in done.stderr
+
+
+def test_check_file(tmp_path: Path, rule_file: str) -> None:
+    good = run("check", rule_file)
+    assert (good.exit_code, good.stdout.splitlines()[-1]) == (0, "1 ok")
+    path = tmp_path / "three.rules"
+    path.write_text(
+        "let A B : n n\n"
+        "det-sum     det(A + B) = det(A) + det(B)\n"
+        "inv-order   inv(A @ B) = inv(A) @ inv(B)   if invertible(A), invertible(B)\n"
+        "det-scale   det(A.T) = det(A)\n"
+    )
+    done = run("check", str(path))
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[-1] == "1 ok, 2 refuted"
+    path.write_text("let A B : n n\nbroken  det(A = 1\n")
+    assert run("check", str(path)).exit_code == 2
+
+
+# bench
+
+
+def test_bench(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    done = run("bench", "--only", "sysds-*", "--json", str(path))
+    assert done.exit_code == 0, done.output
+    assert "2 of 2 agree in value" in done.stdout
+    answers = json.loads(path.read_text())
+    assert [a["id"] for a in answers] == ["sysds-trace-product", "sysds-diag-product"]
+    assert all(a["agree"] and a["ours"]["flops"] <= 1.01 * a["known"]["best"] for a in answers)
+
+
+def test_bench_of_an_unknown_id() -> None:
+    done = run("bench", "--only", "nothing")
+    assert done.exit_code == 2
+    assert "no such id; there are la-common-subexpression, " in done.stderr
+
+
+def test_benchmarks_are_complete() -> None:
+    found = api.benchmarks()
+    assert len({b.id for b in found}) == len(found) >= 32
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("dims", "message"),
+    [
+        ("n=0", "n=0: a size is a positive integer, sizes start at 1"),
+        ("n=-3", "n=-3: a size is a positive integer"),
+        ("n=2.5", "n=2.5: a size is a positive integer"),
+        ("n=many", "n=many: a size is a positive integer"),
+        ("n", "'n' is not a size: write symbol=integer, as in n=1000,m=10"),
+        ("n=3,n=4", "n is given twice, as 3 and 4"),
+        ("n=3,q=4", "dims: q is no size of the expression; its sizes are m, n"),
+        ("n=3", "dims: no size for m (given: n=3); add m=1000"),
+    ],
+)
+def test_bad_dims(dims: str, message: str) -> None:
+    done = run("simplify", "A", "--let", "A : n m", "--dims", dims)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("expression", "place"),
+    [
+        ("A @ y", "    A @ y\n        ^"),
+        ("A @ A @", "    A @ A @\n"),
+        ("det(A)", "    det(A)\n"),
+        ('__import__("os")', '    __import__("os")\n    ^'),
+    ],
+)
+def test_errors_show_the_place(expression: str, place: str) -> None:
+    done = run("simplify", expression, "--let", "A : n m ; x : m")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: ")
+    assert place in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_long_expression_is_cut_in_the_message() -> None:
+    done = run("simplify", "A + " * 250_000 + "y", "--let", "A : n m")
+    assert done.exit_code == 2
+    assert "unknown name y" in done.stderr
+    assert len(done.stderr) < 1000
+
+
+def test_an_internal_error_asks_for_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("deep inside")
+
+    monkeypatch.setattr(api, "simplify", fail)
+    done = run("simplify", "A", "--let", "A : n")
+    assert done.exit_code == 3
+    assert done.stderr.startswith("internal error: this is a bug of tensorgrad, not of your input")
+    assert "ZeroDivisionError: deep inside" in done.stderr
+    assert "Please report it" in done.stderr
+
+
+# the program itself
+
+
+@pytest.mark.parametrize("command", ["simplify", "prove", "explain", "check", "plan", "bench"])
+def test_help_has_examples(command: str) -> None:
+    done = run(command, "--help")
+    assert done.exit_code == 0
+    assert f"tensorgrad {command}" in done.stdout
+
+
+def test_help_lists_the_commands_in_order_of_use() -> None:
+    text = run("--help").stdout
+    places = [text.index(f"\n  {command} ") for command in ("simplify", "prove", "explain", "check", "plan", "bench")]
+    assert places == sorted(places)
+
+
+def test_as_a_process() -> None:
+    program = (
+        "import sys; from tensorgrad.cli import main\n"
+        "try: main(['simplify', 'A @ I[m]', '--let', 'A : n m'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print([m for m in ('torch', 'rich', 'sympy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "A"
+    assert done.stdout.splitlines()[-1] == "[]"
+    bad = subprocess.run([sys.executable, "-m", "tensorgrad", "simplify"], capture_output=True, text=True, check=False)
+    assert (bad.returncode, bad.stdout) == (2, "")

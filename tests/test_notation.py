@@ -1,0 +1,345 @@
+"""The notation: every form means what notation.md says, and text and tensors go round trip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from strategies import DIMS, small_tensors
+from tensorgrad.errors import TensorgradError
+from tensorgrad.notation import (
+    BadLine,
+    Claim,
+    Scope,
+    parse,
+    parse_claim,
+    parse_file,
+    parse_scope,
+    to_exact_text,
+    to_text,
+)
+from tensorgrad.numeric import evaluate, sample
+from tensorgrad.tensor import Derivative, Expectation, Product, Tensor, Variable, walk
+
+THEOREMS = sorted((Path(__file__).parent / "theorems").glob("*.theorems"))
+LET = "A B : n n ; X : n m ; W : m p ; T : n m p ; x y : n ; z : m ; S : n n symmetric ; c s : scalar ; f : function ; F : function(n)"
+SCOPE = parse_scope(LET)
+SIZES = {"n": 3, "m": 2, "p": 4}
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, Any]:
+    return sample(SCOPE.variables, SCOPE.functions, dims=SIZES, rng=np.random.default_rng(5))
+
+
+def number(t: Tensor, values: dict[str, Any], edges: tuple[str, ...] | None = None) -> np.ndarray:
+    array = evaluate(t, values, SIZES)
+    return np.transpose(array, [t.edges.index(e) for e in edges]) if edges is not None else array
+
+
+# Each form against NumPy written by hand.
+MEANINGS: dict[str, Any] = {
+    "x + c": lambda v: v["x"] + v["c"],
+    "1 - 2 * x / y": lambda v: 1 - 2 * v["x"] / v["y"],
+    "-x ** 2": lambda v: -(v["x"] ** 2),
+    "2 ** 3 ** 0 * x": lambda v: 2 * v["x"],
+    "x ** -1": lambda v: 1 / v["x"],
+    "A @ x": lambda v: v["A"] @ v["x"],
+    "x @ A": lambda v: v["x"] @ v["A"],
+    "2 * A @ B.T / 4": lambda v: v["A"] @ v["B"].T / 2,
+    "A * B @ X": lambda v: (v["A"] * v["B"]) @ v["X"],
+    "T @ W.T": lambda v: np.einsum("ijk,lk->ijl", v["T"], v["W"]),
+    "T.T": lambda v: np.transpose(v["T"]),
+    "I[n] @ X": lambda v: v["X"],
+    "ones[n, m]": lambda v: np.ones((3, 2)),
+    "zeros[m]": lambda v: np.zeros(2),
+    "e[n - 1, n]": lambda v: np.eye(3)[2],
+    "tr(A @ B)": lambda v: np.trace(v["A"] @ v["B"]),
+    "det(A)": lambda v: np.linalg.det(v["A"]),
+    "logdet(A)": lambda v: np.log(abs(np.linalg.det(v["A"]))),
+    "inv(A) @ x": lambda v: np.linalg.solve(v["A"], v["x"]),
+    "pinv(X)": lambda v: np.linalg.pinv(v["X"]),
+    "adj(A)": lambda v: np.linalg.det(v["A"]) * np.linalg.inv(v["A"]),
+    "matpow(A, 3)": lambda v: v["A"] @ v["A"] @ v["A"],
+    "matpow(A, 0)": lambda v: np.eye(3),
+    "matpow(A, -1)": lambda v: np.linalg.inv(v["A"]),
+    "outer(x, z)": lambda v: np.outer(v["x"], v["z"]),
+    "outer(X, x)": lambda v: np.multiply.outer(v["X"], v["x"]),
+    "kron(A, X)": lambda v: np.kron(v["A"], v["X"]),
+    "kron(x, z)": lambda v: np.kron(v["x"], v["z"]),
+    "khatri_rao(X, W.T)": lambda v: np.einsum("ik,jk->ijk", v["X"], v["W"].T).reshape(12, 2),
+    "vec(X)": lambda v: v["X"].flatten(order="F"),
+    "unvec(vec(X), n, m)": lambda v: v["X"],
+    "commutation[n, m] @ vec(X)": lambda v: v["X"].T.flatten(order="F"),
+    "diag(x)": lambda v: np.diag(v["x"]),
+    "diag(A)": lambda v: np.diag(v["A"]),
+    "sum(X)": lambda v: v["X"].sum(),
+    "sum(X, 0)": lambda v: v["X"].sum(0),
+    "mean(X, 1)": lambda v: v["X"].mean(1),
+    "mean(X)": lambda v: v["X"].mean(),
+    "norm2(T)": lambda v: (v["T"] ** 2).sum(),
+    "norm(X)": lambda v: np.sqrt((v["X"] ** 2).sum()),
+    "dot(X, X)": lambda v: (v["X"] ** 2).sum(),
+    "power(x, 3)": lambda v: np.einsum("i,j,k->ijk", v["x"], v["x"], v["x"]),
+    "softmax(X)": lambda v: np.exp(v["X"]) / np.exp(v["X"]).sum(-1, keepdims=True),
+    "logsumexp(X)": lambda v: np.log(np.exp(v["X"]).sum(-1)),
+    "max(X.T)": lambda v: v["X"].max(0),
+    'einsum("ij,jk->ik", A, X)': lambda v: v["A"] @ v["X"],
+    'einsum("i->ii", x)': lambda v: np.diag(v["x"]),
+    'einsum("ii,i", A, x)': lambda v: np.diag(v["A"]) @ v["x"],
+    "n * x + m": lambda v: 3 * v["x"] + 2,
+    "0.5 * x": lambda v: 0.5 * v["x"],
+    "n / (n + 1) * x": lambda v: 0.75 * v["x"],
+    "f(x)": lambda v: v["f"](v["x"]),
+    "d(f)(x)": lambda v: v["f"].at(v["x"], 1),
+    "d(tanh)(x)": lambda v: 1 - np.tanh(v["x"]) ** 2,
+    "X[i, j] * z[j]": lambda v: v["X"] * v["z"],
+    "X[i, j] + x[i]": lambda v: v["X"] + v["x"][:, None],
+    "x[i] + z[j]": lambda v: v["x"][:, None] + v["z"],
+    "A[i, i]": lambda v: np.diag(v["A"]),
+    "sum[j](X[i, j] * z[j])": lambda v: v["X"] @ v["z"],
+    "mean[i](X[i, j])": lambda v: v["X"].mean(0),
+    "softmax[i](X[i, j])": lambda v: np.exp(v["X"]) / np.exp(v["X"]).sum(0),
+    "max[j](X[i, j])": lambda v: v["X"].max(1),
+    "delta[i:n, j]": lambda v: np.eye(3),
+    "x[i] * delta[i, j]": lambda v: np.diag(v["x"]),
+    "lc[i, j]": lambda v: np.array([[0, 1], [-1, 0]]),
+    "sum[i, j](flat[p, i, j] * X[i, j])": lambda v: v["X"].reshape(-1),
+    "sum[k](conv[i, j:n, k] * z[k])": lambda v: np.array([[v["z"][i - j] if 0 <= i - j < 2 else 0 for j in range(3)] for i in range(4)]),
+    "inv(mat[i, j](A[i, j] + delta[i, j]))[k, l]": lambda v: np.linalg.inv(v["A"] + np.eye(3)),
+    "ten[j, i](X[i, j])": lambda v: v["X"].T,
+    "(A @ X)[i, k]": lambda v: v["A"] @ v["X"],
+    "sum[i](X[i, j] * sum[i](x[i]))": lambda v: v["X"].sum(0) * v["x"].sum(),
+}
+
+
+@pytest.mark.parametrize("text", MEANINGS)
+def test_meaning(text: str, values: dict[str, Any]) -> None:
+    t = parse(text, scope=SCOPE)
+    ordered = "[" in text and not text.startswith(("ten", "(A"))
+    edges = tuple(sorted(t.edges)) if ordered else None  # edges have names: here in alphabetical order
+    np.testing.assert_allclose(number(t, values, edges), MEANINGS[text](values), atol=1e-10)
+
+
+@pytest.mark.parametrize("text", MEANINGS)
+def test_text_reads_back(text: str, values: dict[str, Any]) -> None:
+    t = parse(text, scope=SCOPE)
+    again = parse(to_exact_text(t), let=t.declarations)
+    np.testing.assert_allclose(number(again, values, t.edges), number(t, values), atol=1e-10)
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(small_tensors())
+def test_exact_text_reads_back(t: Tensor) -> None:
+    again = parse(to_exact_text(t), let=t.declarations)
+    assert again.sizes == t.sizes
+    drawn = sample(t.variables, dims=DIMS, rng=np.random.default_rng(1))
+    first, second = evaluate(t, drawn, DIMS), evaluate(again, drawn, DIMS)
+    order = [again.edges.index(e) for e in t.edges]
+    np.testing.assert_allclose(np.transpose(second, order), first, rtol=1e-7, atol=1e-8)
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(small_tensors())
+def test_short_text_reads_back(t: Tensor) -> None:
+    """`str` by position has its axes in the order of the edges; in index notation it has their names."""
+    again = parse(to_text(t), let=t.declarations)
+    drawn = sample(t.variables, dims=DIMS, rng=np.random.default_rng(1))
+    second = evaluate(again, drawn, DIMS)
+    if set(again.edges) == set(t.edges):
+        second = np.transpose(second, [again.edges.index(e) for e in t.edges])
+    np.testing.assert_allclose(second, evaluate(t, drawn, DIMS), rtol=1e-7, atol=1e-8)
+
+
+READABLE = [
+    "A.T @ B.T",
+    "2 * X.T @ (X @ W - T @ y)",
+    "sum(y) * (diag(softmax(x)) - outer(softmax(x), softmax(x)))",
+    "A @ x - B.T @ (B @ x)",
+    "exp(x) / sum(exp(x))",
+    "x ** 2",
+    "tr(A @ B)",
+    "x @ A @ y",
+    "A @ diag(x) @ B",
+    "1 - tanh(x) ** 2",
+    "-det(A) * inv(A).T @ X",
+    "kron(A, X) @ kron(x, z)",
+    "norm2(X @ W - ones[n, p])",
+    "(x @ y) * (x @ A @ y)",
+    "A * I[n]",
+    "n * x / 2",
+    "hess(F(x), x)",
+    "(A + B).T @ x",
+    "(A @ x) * (B @ y) / (1 + exp(x))",
+    "sum[k](T[i, j, k] * W[j, k])",
+    "inv(A - X @ inv(X.T @ B @ X) @ X.T) @ x",
+]
+
+
+@pytest.mark.parametrize("text", [t for t in READABLE if "T @ y" not in t])
+def test_mathematics_prints_as_it_was_written(text: str) -> None:
+    assert str(parse(text, scope=SCOPE)) == text
+
+
+def test_flat_products_print_as_chains() -> None:
+    """A chain is found whatever the order of factors and the names of its edges."""
+    A, B, x = (SCOPE.variables[name] for name in "ABx")
+    factors = [x.rename(i0="q"), B.rename(i0="u7", i1="q"), A.rename(i0="w", i1="u7"), x.rename(i0="w")]
+    assert to_text(Product(factors, ("w",))) == "x * (A @ B @ x)"
+    assert to_text(Product(factors, ())) == "x @ A @ B @ x"
+    assert to_text(Product(factors[1:3], ("q", "w"))) == "B.T @ A.T"
+
+
+def test_every_theorem_is_read() -> None:
+    count = 0
+    for path in THEOREMS:
+        for line in parse_file(path):
+            assert isinstance(line, Claim), f"{path.name}: {getattr(line, 'error', line)}"
+            assert line.right is not None and line.left.sizes == line.right.sizes
+            count += 1
+    assert count > 500
+
+
+def _closed(t: Tensor) -> bool:
+    return not any(isinstance(n, Derivative | Expectation) for n in walk(t))
+
+
+@pytest.mark.parametrize("path", THEOREMS, ids=lambda p: p.stem)
+def test_theorems_read_back(path: Path) -> None:
+    """Both sides of every theorem: the printed text has the same value, or (derivatives) reads back to a text that stays."""
+    for claim in parse_file(path):
+        assert isinstance(claim, Claim)
+        laws = ", ".join(str(c) for c in claim.conditions if c.kind == "law")
+        for t in (claim.left, claim.right):
+            assert t is not None
+            again = parse(to_exact_text(t), if_=laws, scope=claim.scope)
+            assert again.sizes == t.sizes, claim.name
+            if _closed(t):
+                dims = {s: k for k, s in enumerate(sorted({s for n in walk(t) for d in n.dims for s in d.symbols}), 2)}
+                functions = [claim.scope.functions[name] for name in claim.scope.functions]
+                drawn = sample(claim.scope.variables, functions, dims={**dict.fromkeys(claim.scope.sizes, 2), **dims})
+                first, second = evaluate(t, drawn, dims), evaluate(again, drawn, dims)
+                order = [again.edges.index(e) for e in t.edges]
+                np.testing.assert_allclose(np.transpose(second, order), first, rtol=1e-6, atol=1e-8, err_msg=claim.name)
+            else:
+                text = to_exact_text(again)
+                assert to_exact_text(parse(text, if_=laws, scope=claim.scope)) == text, claim.name
+
+
+def test_names_of_api_tensors_survive() -> None:
+    X, W = Variable("X", "b", "x"), Variable("W", "x", "y")
+    t = X @ W
+    assert str(t) == "X @ W"
+    assert repr(t) == "sum[x](X[b, x] * W[x, y])"
+    assert t.declarations == "X : b x ; W : x y"
+    assert parse(repr(t), let=t.declarations).edges == ("b", "y")
+
+
+def test_sizes_without_a_variable() -> None:
+    t = parse("tr(I[n])")
+    assert to_exact_text(t) == "sum(ones[n])"
+    assert to_exact_text(parse("n * I[n]")) == "n * I[n]"
+
+
+def test_shadowed_names() -> None:
+    scope = parse_scope("I : n n ; e : n ; d : n ; x : n")
+    t = parse("I @ e + d", scope=scope)
+    assert to_text(t) == "I @ e + d"
+    identity = parse("delta[i, j] * x[i] * I[k, l]", scope=scope)
+    assert "I[n]" not in to_exact_text(identity)
+
+
+def test_let_scoping_in_files() -> None:
+    text = """# comment
+let A : n n ; x : n
+
+one    [here]  A @ x = x
+    if A @ x = x    # a comment
+let A : m n
+two            A @ x != zeros[m]
+three  [s]     A @ x = x
+four           invertible(A.T @ A)  if orthonormal(A)
+let n : scalar
+one            x = x
+"""
+    found = parse_file(text, "some.rules")
+    assert [line.name for line in found] == ["one", "two", "three", "four", None, "one"]
+    one, two, three, four, clash, again = found
+    assert isinstance(one, Claim) and one.source == "here" and one.conditions[0].kind == "equation"
+    assert one.text == "A @ x = x if A @ x = x"
+    assert isinstance(two, Claim) and two.relation == "!=" and str(two.left.dims[0]) == "m"
+    assert isinstance(three, BadLine) and three.place.line == 8
+    assert isinstance(four, Claim) and four.relation == "fact" and str(four.concludes) == "invertible(A.T @ A)"
+    assert isinstance(clash, BadLine) and "used as a size" in str(clash.error)
+    assert isinstance(again, BadLine) and "used twice" in str(again.error)
+
+
+def test_sizes_are_inferred_over_both_sides() -> None:
+    claim = parse_claim("delta[i, j] = I[n][i, j]")
+    assert [str(d) for d in claim.left.dims] == ["n", "n"]
+    claim = parse_claim("sum[p](flat[p, i, j] * flat[p, k, l]) * X[i, j] = X[i, j] * delta[i, k] * delta[j, l]", "X : n m")
+    assert {e: str(d) for e, d in claim.left.sizes.items()} == {"i": "n", "j": "m", "k": "n", "l": "m"}
+    claim = parse_claim("sum[k](conv[i, j, k] * z[k]) * x[j] = zeros[n + m - 1, n][i, j]", LET)
+    assert str(claim.left.sizes["i"]) == "n + m - 1" or str(claim.left.sizes["i"]) == "m + n - 1"
+
+
+def test_laws_reach_expectations() -> None:
+    claim = parse_claim("E[x](x @ A @ x) = tr(A @ C) + mu @ A @ mu", "A C : n n ; x mu : n", "x ~ N(mu, C)")
+    law = next(n.law for n in walk(claim.left) if isinstance(n, Expectation))
+    assert law is not None and law.kind == "N" and [str(p) for p in law.parameters] == ["mu", "C"]
+    assert [str(c) for c in claim.conditions] == ["x ~ N(mu, C)", "pd(C)"]
+
+
+def test_conditions() -> None:
+    claim = parse_claim("A @ v = lam * v if A @ v = lam * v, invertible(A), positive(diag(A))", "A : n n ; v : n ; lam : scalar")
+    assert [c.kind for c in claim.conditions] == ["equation", "fact", "fact"]
+    assert [str(c) for c in claim.conditions] == ["A @ v = lam * v", "invertible(A)", "positive(diag(A))"]
+
+
+def test_declarations_keep_facts() -> None:
+    let = "S : n n symmetric pd ; T : n m n m symmetric(0 2, 1 3) ; g : function(n*m) ; y : (n + 1) 3"
+    scope = parse_scope(let)
+    assert str(scope) == "S : n n symmetric pd ; T : n m n m symmetric(0 2, 1 3) ; y : (n + 1) 3 ; g : function(m*n)"
+    assert str(parse_scope(str(scope))) == str(scope)
+
+
+BIG = {
+    "parentheses": "(" * 20000 + "x" + ")" * 20000,
+    "a chain": "@".join(["A"] * 2000) + "@x",
+    "nested calls": "exp(" * 2000 + "x" + ")" * 2000,
+    "a sum": "+".join(["x"] * 1000),
+    "signs": "-" * 5000 + "x",
+    "powers": "x**" * 300 + "2",
+    "nested products": "A@(" * 2000 + "x" + ")" * 2000,
+}
+
+
+@pytest.mark.parametrize("name", BIG)
+def test_nothing_is_recursive(name: str) -> None:
+    t = parse(BIG[name], scope=SCOPE)
+    again = parse(to_exact_text(t), scope=SCOPE)
+    assert again.sizes == t.sizes
+
+
+@pytest.mark.parametrize("text", ["x+" * 150_000 + "x", "(" * 1_000_000, "x" * 1_000_000, "\x00\xff" * 500_000, "9" * 1_000_000])
+def test_a_megabyte_is_answered(text: str) -> None:
+    try:
+        assert parse(text, scope=SCOPE).order == 1
+    except TensorgradError as error:
+        assert len(str(error)) < 2000
+
+
+def test_nothing_is_evaluated() -> None:
+    with pytest.raises(TensorgradError, match="unknown function __import__"):
+        parse('__import__("os").system("true")')
+    for text in ("x.__class__", "(lambda: 0)()", "[x for x in x]", "f'{x}'", "x if x else x", "x := 1", "exec('1')", "open(0)"):
+        with pytest.raises(TensorgradError):
+            parse(text, scope=SCOPE)
+
+
+def test_scope_is_empty_by_default() -> None:
+    assert Scope().sizes == frozenset()
