@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,6 +37,21 @@ class Derivation:
             return []
         start = (repr(self.steps[0].before), "", "")
         return [start, *((repr(step.after), step.rule, step.source) for step in self.steps)]
+
+    def framed(self, before: Tensor, start: Tensor, end: Tensor, after: Tensor) -> Derivation:
+        """The same from `before` to `after`, which became `start` and `end` by differentiation (if they changed).
+
+        The first and last expressions are shown as they were written, not as the canonical form prints them.
+        """
+        steps = list(self.steps)
+        if steps:
+            steps[0] = replace(steps[0], before=start)
+            steps[-1] = replace(steps[-1], after=end)
+        if before is not start:
+            steps.insert(0, Step("differentiate", "built in", before, start))
+        if after is not end:
+            steps.append(Step("differentiate", "built in", end, after))
+        return Derivation(tuple(steps))
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, dataclass_transform
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Union, dataclass_transform
 
 from tensorgrad.errors import EdgeError, SizeError
 from tensorgrad.function import FUNCTIONS, Function
@@ -39,17 +40,20 @@ class Fact:
 
 
 class Tensor:
-    """A tensor expression: free edges by name, each with a size.
+    """A tensor expression: free edges by name, each with a size. `Tensor(3)`, `Tensor(n)` wrap numbers and sizes.
 
     >>> from tensorgrad import Variable
     >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
-    >>> (A @ x).edges
-    ('i',)
+    >>> (A @ x).edges, Tensor(3).order
+    (('i',), 0)
     """
 
     __slots__ = ("__dict__", "__weakref__")
     edges: tuple[str, ...]
     dims: tuple[Poly, ...]
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        return object.__new__(Scalar if cls is Tensor else cls)  # type: ignore[return-value]
 
     @property
     def order(self) -> int:
@@ -297,13 +301,18 @@ class Rename(Tensor):
         return (self.tensor,)
 
 
-@_node
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Scalar(Tensor):
-    """A number or a polynomial in sizes, order 0."""
+    """A number (exact: a float must be a short decimal) or a polynomial in sizes, order 0."""
 
     value: Poly
-    edges: tuple[str, ...] = ()
-    dims: tuple[Poly, ...] = ()
+    edges: tuple[str, ...]
+    dims: tuple[Poly, ...]
+
+    def __init__(self, value: Number | Poly | SizeLike) -> None:
+        object.__setattr__(self, "value", _exact(value))
+        object.__setattr__(self, "edges", ())
+        object.__setattr__(self, "dims", ())
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -603,19 +612,21 @@ def _volume(dims: Iterable[Poly]) -> Poly:
 
 
 def tensor(value: TensorLike) -> Tensor:
-    """A number (exact: a float must be a short decimal), a size or a tensor as a tensor of order 0 or itself."""
-    if isinstance(value, Tensor):
-        return value
+    """A number, a size or a tensor as a tensor of order 0 or itself."""
+    return value if isinstance(value, Tensor) else Scalar(value)
+
+
+def _exact(value: Number | Poly | SizeLike) -> Poly:
     if isinstance(value, Poly):
-        return Scalar(value)
-    if isinstance(value, float):
-        return Scalar(as_poly(Fraction(repr(value))))
+        return value
+    if isinstance(value, float) and isfinite(value):
+        return as_poly(Fraction(repr(value)))
     if isinstance(value, int | Fraction):
-        return Scalar(as_poly(value))
+        return as_poly(value)
     if hasattr(value, "free_symbols"):
         from tensorgrad.sizes import from_sympy
 
-        return Scalar(from_sympy(value))
+        return from_sympy(value)
     raise TypeError(f"{value!r} is not a tensor, a number or a size")
 
 

@@ -65,7 +65,7 @@ def plan(
         raise SizeError(f"a plan needs a size for each of {', '.join(symbols)}; give dims, for example {example}")
     from tensorgrad.egraph import search
 
-    expanded = expand(t)
+    expanded = expand(t, conditions=conditions)
     loaded = rules if rules is not None else library()
     found = search.simplify(
         expanded, conditions=conditions, dims=sizes, rules=loaded, seconds=seconds, nodes=nodes, objective="flops"
@@ -78,7 +78,7 @@ def plan(
         ours=Priced("ours", found.tensor, ours.flops, ours.peak, steps),
         dims=sizes,
         seconds=perf_counter() - start,
-        rules=found.derivation.rules,
+        rules=found.rules,
     )
 
 

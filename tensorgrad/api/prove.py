@@ -35,7 +35,7 @@ def prove(
     claim = parse_claim(goal, let, if_) if isinstance(goal, str) else goal
     if claim.right is None:
         raise UnsupportedError(f"a proof of {claim.text}: a goal is an equation; `tensorgrad check` tests fact rules")
-    left, right = expand(claim.left), expand(claim.right)
+    left, right = (expand(side, conditions=claim.conditions) for side in (claim.left, claim.right))
     from tensorgrad.egraph import search
 
     loaded = rules if rules is not None else library()
@@ -49,8 +49,8 @@ def prove(
         seconds=perf_counter() - start,
         iterations=found.rounds,
         classes=found.classes,
-        rules=found.derivation.rules if found.proved else (),
-        derivation=found.derivation if found.proved else None,
+        rules=found.rules if found.proved else (),
+        derivation=found.derivation.framed(claim.left, left, right, claim.right) if found.proved else None,
         counterexample=seen,
         reason=reason or ("" if status != "open" else _open(found.stopped)),
     )

@@ -13,7 +13,7 @@ from tensorgrad.tensor import Tensor
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tensorgrad.notation import Condition
+    from tensorgrad.egraph.partial import Assumption
     from tensorgrad.numeric import Counterexample
 
 Stopped = Literal["goal", "saturated", "seconds", "nodes", "rounds"]
@@ -55,7 +55,7 @@ class Result:
     dims: Mapping[str, int]
     seconds: float
     stopped: Stopped
-    assumed: tuple[Condition, ...]
+    assumed: tuple[Assumption, ...]
     before: Cost
     after: Cost
     verified: bool | None

@@ -44,7 +44,7 @@ def simplify(
     """
     start = perf_counter()
     t, conditions = read_expression(expression, let, if_)
-    expanded = expand(t)
+    expanded = expand(t, conditions=conditions)
     sizes = read_dims(dims, size_symbols(t))
     from tensorgrad.egraph import search
 
@@ -58,12 +58,13 @@ def simplify(
         objective=objective,
     )
     elapsed = perf_counter() - start
+    derivation = found.derivation.framed(t, expanded, found.tensor, found.tensor)
     verdict = Verdict(None, "not asked for")
     if verify:
         verdict = compare(t, expanded, found.tensor, conditions)
     return Result(
         input=t,
-        tensor=_remembering(found.tensor, found.derivation),
+        tensor=_remembering(found.tensor, derivation),
         dims=sizes,
         seconds=elapsed,
         stopped=found.stopped,
@@ -72,7 +73,7 @@ def simplify(
         after=price(found.tensor, sizes),
         verified=verdict.verified,
         verified_reason=verdict.reason,
-        derivation=found.derivation,
+        derivation=derivation,
         rounds=found.rounds,
         classes=found.classes,
         nodes=found.nodes,

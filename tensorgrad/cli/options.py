@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Dims(click.ParamType):
+class Dims(click.ParamType):  # pyright: ignore[reportMissingTypeArgument] - generic in newer click only
     """`n=3000,m=10`: a size for each symbol."""
 
     name = "n=1000,m=10"

@@ -261,7 +261,7 @@ def _node(store: Store, call: Call) -> tuple[Handle, list[int], bool]:
     args = [(ref[0], tuple(labels)) for ref, labels in call.args]
     groups = tuple(call.groups)
     candidates = _candidates(store, call.function, args[0], groups)
-    patterns = [(tuple(min(label, 0) for label in labels), swapped, labels) for labels, swapped in candidates]
+    patterns = [(tuple(-min(label, 0) for label in labels), swapped, labels) for labels, swapped in candidates]
     best = min(patterns, key=lambda p: (p[0], p[1]))
     equal = [(labels, swapped) for pattern, swapped, labels in patterns if pattern == best[0]]
     labels, swapped = best[2], best[1]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
-from tensorgrad.sizes import ONE
-from tensorgrad.tensor import Apply, Delta, Flat, Product, Scalar, Sum, Tensor, Unit, Zero, renamed
+from tensorgrad.sizes import ONE, Poly
+from tensorgrad.tensor import Apply, Delta, Flat, Product, Rename, Scalar, Sum, Tensor, Unit, Zero, renamed
 
 if TYPE_CHECKING:
     from tensorgrad.diagram.store import Store
@@ -122,20 +122,33 @@ class Expressions:
         for position in range(len(node.boundary) - 1, -1, -1):
             edge_names[node.boundary[position]] = names[position]
         factors: list[Tensor] = []
-        if node.coefficient is not ONE or not (node.operands or node.boundary):
-            factors.append(Scalar(node.coefficient))
+        coefficient, flip = self._sign(node)
+        if coefficient is not ONE or not (node.operands or node.boundary):
+            factors.append(Scalar(coefficient))
         touched: set[int] = set()
-        for handle, legs in node.operands:
+        for position, (handle, legs) in enumerate(node.operands):
             touched.update(legs)
             if handle < FLAT:
                 factors += _flat(node, legs, edge_names)
             else:
-                factors += self._operand(handle, legs, edge_names, node)
+                operand, *extra = self._operand(handle, legs, edge_names, node)
+                factors += [_negated(operand) if position == flip else operand, *extra]
         for edge, dim in enumerate(node.dims):
             positions = [names[p] for p, e in enumerate(node.boundary) if e == edge]
             if len(positions) > 1 or (positions and edge not in touched):
                 factors.append(Delta(dim, *positions))
         return Product(factors, names) if len(factors) != 1 or factors[0].edges != names else factors[0]
+
+    def _sign(self, node: Network) -> tuple[Poly, int]:
+        """Instead of -c * (x - y) show c * (y - x): the coefficient, and the position of the sum to be negated."""
+        if node.coefficient.is_monomial and node.coefficient.terms[0][1] < 0:
+            for position, (handle, _) in enumerate(node.operands):
+                shown = self.done[self._target(handle)[0]] if handle >= FLAT else None
+                while isinstance(shown, Rename):
+                    shown = shown.tensor
+                if isinstance(shown, Sum) and min(shown.weights) < 0:
+                    return -node.coefficient, position
+        return node.coefficient, -1
 
     def _operand(self, handle: Handle, legs: Sequence[int], edge_names: Sequence[str], node: Network) -> list[Tensor]:
         own: list[str] = []
@@ -151,7 +164,7 @@ class Expressions:
     def _total(self, node: Total, names: tuple[str, ...]) -> Tensor:
         terms: list[Tensor] = []
         weights: list[Fraction] = []
-        for coefficient, handle, perm in node.terms:
+        for coefficient, handle, perm in sorted(node.terms, key=lambda t: t[0].terms[0][1] < 0):
             own = [""] * len(perm)
             for a, p in enumerate(perm):
                 own[p] = names[a]
@@ -161,6 +174,16 @@ class Expressions:
             weights.append(coefficient.number if coefficient.is_constant else Fraction(1))
             terms.append(term if term.edges == names else Product((term,), names))
         return Sum(tuple(terms), tuple(weights))
+
+
+def _negated(t: Tensor) -> Tensor:
+    """A renamed sum with the opposite weights."""
+    inner = t
+    while isinstance(inner, Rename):
+        inner = inner.tensor
+    assert isinstance(inner, Sum)
+    order = sorted(range(len(inner.terms)), key=lambda k: inner.weights[k] > 0)
+    return renamed(Sum(tuple(inner.terms[k] for k in order), tuple(-inner.weights[k] for k in order)), t.edges)
 
 
 def _flat(node: Network, legs: Sequence[int], edge_names: Sequence[str]) -> list[Tensor]:

@@ -13,6 +13,7 @@ from tensorgrad.egraph.explain import Explainer, derivation
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.partial import Assumption, assumptions
 from tensorgrad.egraph.reasons import Applied
+from tensorgrad.egraph.rephrase import Rephrasing
 from tensorgrad.egraph.saturate import Saturation, Stopped
 from tensorgrad.extract import Extraction
 from tensorgrad.notation import Condition
@@ -112,6 +113,8 @@ def prove(
         second = _aligned(insert(graph, right), left, right)
         run = Saturation(graph, engine, goal=lambda: graph.same(first, second))
         stopped = run.run()
+        if stopped == "saturated":
+            stopped = Rephrasing(graph, run, first, second).run()
     finally:
         engine.tables.end()
     graph.limit *= 2

@@ -77,7 +77,7 @@ def _summing(t: Tensor) -> bool:
 def _by_position(printer: Printer, t: Tensor, letters: Letters) -> Printing:
     """`(A @ B)[i, k]`: the matrix notation, indexed; None if there is none."""
     order = t.edges
-    text = yield (positional(printer, t, order) if order else printer.scalar(t))
+    text = yield positional(printer, t, order)
     if text is not None and text.s.endswith(".T"):
         order = order[::-1]
         text = yield positional(printer, t, order)

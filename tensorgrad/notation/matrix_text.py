@@ -111,12 +111,15 @@ def _sum(printer: Printer, t: Sum, order: Order) -> Printing:
     flat = [bool(order) and all_ones(term) for term in terms]
     texts: list[Text | None] = []
     for term, ones in zip(terms, flat, strict=True):
+        if not order:
+            texts.append((yield printer.scalar(term)))
+            continue
         if ones and not all(flat):
             texts.append((yield product_text(printer, term, order, drop_ones=True)))
         else:
             texts.append((yield positional(printer, term, order)))
     missing = [k for k, text in enumerate(texts) if text is None]
-    if len(missing) * 2 > len(texts) or (missing and not order):
+    if len(missing) * 2 > len(texts):
         return None
     for k in missing:
         texts[k] = yield printer.ordered(terms[k], order)
@@ -296,7 +299,7 @@ def _apply(printer: Printer, t: Apply, order: Order) -> Printing:
         norm = yield _norm(printer, t)
         if norm is not None:
             return norm
-        inner = yield positional(printer, t.args[0], order)
+        inner = yield (positional(printer, t.args[0], order) if order else printer.scalar(t.args[0]))
         return call(name, inner.s) if inner is not None else None
     if any(len(group) != 1 for groups in t.acted for group in groups):
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from tensorgrad.notation.source import Source
 
@@ -23,6 +24,7 @@ _BINARY = {"+": 1, "-": 1, "*": 2, "/": 2, "@": 2, "**": 4}
 _UNARY = 3
 _CLOSING = {")": "(", "]": "["}
 _LONGEST_NUMBER = 400
+_DEEPEST = 50_000
 _FOREIGN = {
     "//": "there is no integer division; write / or *",
     "==": "equality is written =",
@@ -30,8 +32,7 @@ _FOREIGN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token; `kind` is number, name, string, op or end."""
 
     kind: str
@@ -131,9 +132,14 @@ class _Parser:
         elif token.text in ("(", "["):
             if token.text == "[":
                 raise self.source.error("a [ must follow the name it belongs to, as in A[i, j]", token.start)
-            self.frames.append(_Frame("(", token.start))
+            self.open(_Frame("(", token.start))
         else:
             raise self.source.error(self.missing(token), token.start, token.end)
+
+    def open(self, frame: _Frame) -> None:
+        if len(self.frames) > _DEEPEST:
+            raise self.source.error(f"more than {_DEEPEST} nested brackets", frame.start)
+        self.frames.append(frame)
 
     def missing(self, token: Token) -> str:
         frame = self.frames[-1]
@@ -156,7 +162,7 @@ class _Parser:
             frame.operators.append((_BINARY[token.text], token))
             self.operand = True
         elif token.text in ("(", "["):
-            self.frames.append(_Frame(token.text, token.start, frame.operands.pop()))
+            self.open(_Frame(token.text, token.start, frame.operands.pop()))
             self.operand = True
         elif token.text == ".":
             self.dot = token

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import permutations
+from itertools import islice, permutations, product
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,24 @@ from tensorgrad.numeric.compare import Comparison, Outcome
 from tensorgrad.numeric.construct import STYLES
 from tensorgrad.numeric.evaluate import size_symbols
 from tensorgrad.numeric.facts import holds
-from tensorgrad.numeric.sample import ConditionLike, SamplingError, condition_tensors, names_of, sample
+from tensorgrad.numeric.sample import (
+    ConditionLike,
+    SamplingError,
+    admissible,
+    condition_tensors,
+    names_of,
+    sample,
+)
+from tensorgrad.numeric.unknown import smooth
 from tensorgrad.tensor import Apply, Delta, Derivative, Fact, Tensor, walk
 
 Dims = dict[str, int]
+Chosen = str | Mapping[str, float]
+"""A style of sampling, or the values of the scalars."""
+
 _KINKED = ("abs", "relu", "max", "sign", "step")
+
+_NUMBERS = (-1.0, 2.0, 0.5, 0.0, 1.0, -2.0, 3.0, -0.5, 0.25)
 
 _ENTRIES = 300_000
 """Largest array of an instance; bigger sizes are not tried."""
@@ -61,7 +74,7 @@ class Hunt:
             return "the sides differ"
         return f"defined on one side only: the {kind.split(maxsplit=1)[0]} side is undefined"
 
-    def plan(self, effort: int) -> Iterator[tuple[Dims, str]]:
+    def plan(self, effort: int) -> Iterator[tuple[Dims, Chosen]]:
         """Instances to try: generic entries at all sizes, then every special value, then mixtures."""
         sizes = [s for s in self.sizes(effort) if self.fits(s)]
         if not self.variables:
@@ -76,8 +89,17 @@ class Hunt:
         few = sizes[: 1 + effort]
         yield from ((dims, style) for style in STYLES for dims in few if style not in ("generic", "positive"))
         scalars = all(v.order == 0 for v in self.variables)
-        for k in range((40 if scalars else 8) * effort if sizes else 0):
-            yield sizes[k % len(sizes)], ("mixed", "halves")[k % 2] if scalars else "mixed"
+        for k in range((20 if scalars else 8) * effort if sizes else 0):
+            yield sizes[k % len(sizes)], "mixed"
+        if scalars:
+            yield from ((dims, chosen) for chosen in self.grid() for dims in sizes[:1])
+
+    def grid(self) -> Iterator[dict[str, float]]:
+        """All combinations of a few telling numbers for the scalars: domain traps need one of each kind at once."""
+        names = [v.name for v in self.variables]
+        numbers = _NUMBERS[: {1: 9, 2: 9, 3: 6}.get(len(names), 3)]
+        for choice in islice(product(numbers, repeat=len(names)), 243):
+            yield dict(zip(names, choice, strict=True))
 
     def smooth_styles(self) -> tuple[str, ...]:
         """Styles for central differences, which see no derivative at the kinks of abs, relu, max."""
@@ -110,15 +132,23 @@ class Hunt:
                 return False
         return True
 
-    def attempt(self, dims: Dims, special: str) -> tuple[dict[str, Any] | None, str]:
+    def attempt(self, dims: Dims, special: Chosen) -> tuple[dict[str, Any] | None, str]:
         """A sampled instance and what it says; without an instance, why there is none."""
         try:
-            values = self.sample(dims, special)
+            values = self.sample(dims, special) if isinstance(special, str) else self.given_values(dims, special)
             return values, self.outcome(values, dims).kind
         except SamplingError as error:
             return None, str(error)
         except (SizeError, BudgetError):
             return None, ""
+
+    def given_values(self, dims: Dims, chosen: Mapping[str, float]) -> dict[str, Any]:
+        """The chosen numbers with sampled functions; SamplingError when they are not admissible."""
+        values = {f.name: smooth(self.rng, bool(f.acts[0])) for f in self.functions}
+        values |= {name: np.asarray(number) for name, number in chosen.items()}
+        if not admissible(self.variables, self.conditions, values, dims):
+            raise SamplingError("the numbers chosen do not satisfy the conditions")
+        return values
 
     def sample(self, dims: Dims, special: str) -> dict[str, Any]:
         """An admissible instance; SamplingError when none is found."""
