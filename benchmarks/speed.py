@@ -72,7 +72,7 @@ def sum_of(terms: int) -> str:
     return f"{len(repr(t))} characters of {x.name}"
 
 
-SIMPLE = 'grad(tr(A @ X @ B), X)'
+SIMPLE = "grad(tr(A @ X @ B), X)"
 ROWS = [
     Row("gradient of a trace", 0.05, simplified(SIMPLE, "A : n m ; X : m p ; B : p n")),
     Row(
@@ -108,7 +108,9 @@ CLI = ("-m", "tensorgrad")
 PROCESSES = [
     Row("import tensorgrad", 0.7, process("-c", "import tensorgrad"), 5),
     Row("tensorgrad --help", 0.7, process(*CLI, "--help"), 5),
-    Row("tensorgrad simplify, in all", 1.5, process(*CLI, "simplify", SIMPLE, "--let", "A : n m ; X : m p ; B : p n"), 5),
+    Row(
+        "tensorgrad simplify, in all", 1.5, process(*CLI, "simplify", SIMPLE, "--let", "A : n m ; X : m p ; B : p n"), 5
+    ),
 ]
 
 
@@ -130,7 +132,9 @@ def main(wanted: list[str]) -> None:
             continue
         median, first, answer = measure(row)
         mark = " " if median <= row.target else "!"
-        print(f"{row.name:<38}{row.target * 1e3:>7.0f}ms{median * 1e3:>8.1f}ms{first * 1e3:>8.1f}ms {mark} {answer[:90]}")
+        print(
+            f"{row.name:<38}{row.target * 1e3:>7.0f}ms{median * 1e3:>8.1f}ms{first * 1e3:>8.1f}ms {mark} {answer[:90]}"
+        )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{'memory':<38}{1024:>7} MB{memory:>8.0f} MB")
 

@@ -30,9 +30,13 @@ class Poly:
     ('n**2 + n', True)
     """
 
-    __slots__ = ("_key", "terms")
+    __slots__ = ("_key", "symbol_name", "symbols", "terms")
     _table: dict[tuple[tuple[Monomial, Fraction], ...], Poly] = {}
     terms: tuple[tuple[Monomial, Fraction], ...]
+    symbols: tuple[str, ...]
+    """Names of the symbols it contains, sorted."""
+    symbol_name: str | None
+    """The symbol's name if it is one symbol and nothing else."""
 
     def __new__(cls, terms: Mapping[Monomial, Fraction]) -> Poly:
         key = tuple(sorted((m, c) for m, c in terms.items() if c))
@@ -41,6 +45,9 @@ class Poly:
             found = super().__new__(cls)
             found.terms = key
             found._key = _text(key)
+            found.symbols = tuple(sorted({s for m, _ in key for s, _ in m}))
+            alone = len(key) == 1 and key[0][1] == 1 and len(key[0][0]) == 1 and key[0][0][0][1] == 1
+            found.symbol_name = key[0][0][0][0] if alone else None
             cls._table[key] = found
         return found
 
@@ -53,11 +60,6 @@ class Poly:
     def symbol(name: str) -> Poly:
         """The size symbol `name`."""
         return Poly({((name, 1),): Fraction(1)})
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        """Names of the symbols it contains, sorted."""
-        return tuple(sorted({s for m, _ in self.terms for s, _ in m}))
 
     @property
     def is_constant(self) -> bool:

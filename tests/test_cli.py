@@ -146,7 +146,10 @@ def test_prove_file(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert f"{path}:3:" in done.stdout
     assert "1 proved, 1 refuted, 1 open, 1 error" in done.stdout
-    assert [a["name"] for a in rows("prove", str(path), "--only", "trace*", "--only", "later")] == ["trace.cyclic", "later"]
+    assert [a["name"] for a in rows("prove", str(path), "--only", "trace*", "--only", "later")] == [
+        "trace.cyclic",
+        "later",
+    ]
 
 
 def test_only_names_a_goal_that_is_there(tmp_path: Path) -> None:
@@ -222,9 +225,7 @@ def test_plan_never_shares_in_written() -> None:
 def test_plan_needs_sizes() -> None:
     done = run("plan", "A @ B", "--let", "A : n m ; B : m n")
     assert done.exit_code == 2
-    assert done.stderr == (
-        "error: a plan needs a size for each of m, n; give dims, for example m=1000,n=1000\n"
-    )
+    assert done.stderr == ("error: a plan needs a size for each of m, n; give dims, for example m=1000,n=1000\n")
 
 
 # rules

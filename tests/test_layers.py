@@ -91,9 +91,17 @@ def test_heavy_libraries_stay_home(path: Path) -> None:
 
 def test_later_rows_are_deferred_in_tensor() -> None:
     tree = ast.parse((PACKAGE / "tensor.py").read_text(encoding="utf-8"))
-    top = {n.module.split(".")[1] for n in tree.body if isinstance(n, ast.ImportFrom) and n.module.startswith("tensorgrad.")}
+    top = {
+        n.module.split(".")[1]
+        for n in tree.body
+        if isinstance(n, ast.ImportFrom) and n.module.startswith("tensorgrad.")
+    }
     assert top == {"errors", "function", "sizes"}
-    every = {m.split(".")[1] for m, _, typing_only in imports(PACKAGE / "tensor.py") if "." in m and m.startswith("tensorgrad") and not typing_only}
+    every = {
+        m.split(".")[1]
+        for m, _, typing_only in imports(PACKAGE / "tensor.py")
+        if "." in m and m.startswith("tensorgrad") and not typing_only
+    }
     assert every - top == DEFERRED_IN_TENSOR
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from strategies import DIMS, small_tensors
-from tensorgrad.errors import TensorgradError
+from tensorgrad.errors import BudgetError, TensorgradError
 from tensorgrad.notation import (
     BadLine,
     Claim,
@@ -22,7 +22,7 @@ from tensorgrad.notation import (
     to_exact_text,
     to_text,
 )
-from tensorgrad.numeric import evaluate, sample
+from tensorgrad.numeric import SamplingError, evaluate, sample
 from tensorgrad.tensor import Derivative, Expectation, Product, Tensor, Variable, walk
 
 THEOREMS = sorted((Path(__file__).parent / "theorems").glob("*.theorems"))
@@ -157,7 +157,7 @@ def test_short_text_reads_back(t: Tensor) -> None:
 
 READABLE = [
     "A.T @ B.T",
-    "2 * X.T @ (X @ W - T @ y)",
+    "2 * X.T @ (X @ W - exp(X @ W))",
     "sum(y) * (diag(softmax(x)) - outer(softmax(x), softmax(x)))",
     "A @ x - B.T @ (B @ x)",
     "exp(x) / sum(exp(x))",
@@ -168,7 +168,7 @@ READABLE = [
     "1 - tanh(x) ** 2",
     "-det(A) * inv(A).T @ X",
     "kron(A, X) @ kron(x, z)",
-    "norm2(X @ W - ones[n, p])",
+    "norm2(X @ W - exp(X @ W))",
     "(x @ y) * (x @ A @ y)",
     "A * I[n]",
     "n * x / 2",
@@ -180,7 +180,7 @@ READABLE = [
 ]
 
 
-@pytest.mark.parametrize("text", [t for t in READABLE if "T @ y" not in t])
+@pytest.mark.parametrize("text", READABLE)
 def test_mathematics_prints_as_it_was_written(text: str) -> None:
     assert str(parse(text, scope=SCOPE)) == text
 
@@ -208,6 +208,21 @@ def _closed(t: Tensor) -> bool:
     return not any(isinstance(n, Derivative | Expectation) for n in walk(t))
 
 
+def _both(claim: Claim, t: Tensor, again: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Both tensors' values at different sizes, smaller ones where the arrays would be too large."""
+    symbols = sorted(claim.scope.sizes | {s for n in walk(t) for d in n.dims for s in d.symbols})
+    functions = list(claim.scope.functions.values())
+    up, down = list(range(2, len(symbols) + 2)), list(range(len(symbols) + 1, 1, -1))
+    for sizes in (up, down, [2 + k % 2 for k in up], [2 - k % 2 for k in up]):
+        dims = dict(zip(symbols, sizes, strict=True))
+        try:
+            drawn = sample(claim.scope.variables, functions, dims=dims)
+            return evaluate(t, drawn, dims), evaluate(again, drawn, dims)
+        except (BudgetError, SamplingError):
+            continue
+    raise AssertionError(f"{claim.name} is too large to evaluate at any of these sizes")
+
+
 @pytest.mark.parametrize("path", THEOREMS, ids=lambda p: p.stem)
 def test_theorems_read_back(path: Path) -> None:
     """Both sides of every theorem: the printed text has the same value, or (derivatives) reads back to a text that stays."""
@@ -219,10 +234,7 @@ def test_theorems_read_back(path: Path) -> None:
             again = parse(to_exact_text(t), if_=laws, scope=claim.scope)
             assert again.sizes == t.sizes, claim.name
             if _closed(t):
-                dims = {s: k for k, s in enumerate(sorted({s for n in walk(t) for d in n.dims for s in d.symbols}), 2)}
-                functions = [claim.scope.functions[name] for name in claim.scope.functions]
-                drawn = sample(claim.scope.variables, functions, dims={**dict.fromkeys(claim.scope.sizes, 2), **dims})
-                first, second = evaluate(t, drawn, dims), evaluate(again, drawn, dims)
+                first, second = _both(claim, t, again)
                 order = [again.edges.index(e) for e in t.edges]
                 np.testing.assert_allclose(np.transpose(second, order), first, rtol=1e-6, atol=1e-8, err_msg=claim.name)
             else:
@@ -335,7 +347,7 @@ def test_a_megabyte_is_answered(text: str) -> None:
 
 def test_nothing_is_evaluated() -> None:
     with pytest.raises(TensorgradError, match="unknown function __import__"):
-        parse('__import__("os").system("true")')
+        parse('__import__("os")')
     for text in ("x.__class__", "(lambda: 0)()", "[x for x in x]", "f'{x}'", "x if x else x", "x := 1", "exec('1')", "open(0)"):
         with pytest.raises(TensorgradError):
             parse(text, scope=SCOPE)

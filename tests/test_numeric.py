@@ -516,7 +516,10 @@ def test_differences_agree_with_a_complex_step(text: str, let: str) -> None:
         np.testing.assert_allclose(found[(..., *place)], slope, rtol=1e-4, atol=1e-6)
 
 
-GOALS = "A B C : n n ; U : n k ; V : k n ; x y : n ; S : n n symmetric ; a b c : scalar ; f : function ; g : function(n) ; Q : n n orthogonal"
+GOALS = (
+    "A B C : n n ; U : n k ; V : k n ; x y : n ; S : n n symmetric ; Q : n n orthogonal ; a b c : scalar ; "
+    "f : function ; g : function(n)"
+)
 TRUE = (
     "det(A @ B) = det(A) * det(B)",
     "sqrt(a) ** 2 = a",

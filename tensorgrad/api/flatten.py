@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tensorgrad.tensor import Apply, Product, Rename, Scalar, Sum, Tensor, Zero, align, postorder, renamed, with_children
+from tensorgrad.tensor import (
+    Apply,
+    Product,
+    Rename,
+    Scalar,
+    Sum,
+    Tensor,
+    Zero,
+    align,
+    postorder,
+    renamed,
+    with_children,
+)
 
 Terms = list[tuple[Fraction, Tensor]]
 

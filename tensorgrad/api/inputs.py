@@ -43,7 +43,9 @@ def read_dims(dims: Mapping[Any, int] | None, symbols: Iterable[str], complete: 
         if name not in known:
             near = get_close_matches(name, known, n=2)
             hint = f" (did you mean {' or '.join(near)}?)" if near else ""
-            raise SizeError(f"dims: {name} is no size of the expression{hint}; its sizes are {', '.join(known) or 'none'}")
+            raise SizeError(
+                f"dims: {name} is no size of the expression{hint}; its sizes are {', '.join(known) or 'none'}"
+            )
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:  # type: ignore[reportUnnecessaryIsInstance]
             raise SizeError(f"dims: {name}={value!r} is not a size: sizes are positive integers")
         found[name] = value

@@ -6,6 +6,7 @@ from time import perf_counter
 
 from tensorgrad import numeric
 from tensorgrad.api.results import Proof, Status
+from tensorgrad.api.verify import DIFFERENCES, INSTANCES, outcomes
 from tensorgrad.calculus import expand
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.notation import Claim, parse_claim
@@ -21,10 +22,12 @@ def prove(
     rules: RuleSet | None = None,
     seconds: float = 5.0,
     nodes: int = 20_000,
+    verify: bool = False,
 ) -> Proof:
     """Prove `lhs = rhs if facts`, or find a counterexample.
 
-    Args: the goal, as text with declarations `let` and more facts `if_`; rules, by default the library; budgets.
+    Args: the goal, as text with declarations `let` and more facts `if_`; rules, by default the library; budgets;
+    `verify`, to compare the sides of a proved goal on random values too.
     Returns a Proof that is true when the goal is proved. `lhs != rhs` is never proved: it is refuted by a
     counterexample to equality, or open; when both sides merge all the same, the rules are unsound: an error.
 
@@ -41,8 +44,9 @@ def prove(
     loaded = rules if rules is not None else library()
     found = search.prove(left, right, conditions=claim.conditions, rules=loaded, seconds=seconds, nodes=nodes)
     differs = claim.relation == "!="
-    # A proof is a proof only if the numbers agree: a quick look guards against an unsound rule or fact.
-    seen = _counterexample(claim.left, claim.right, claim, effort=1 if found.proved and not differs else 2)
+    seen = None
+    if not found.proved or differs or (verify and _disagree(claim, claim.right, left, right)):
+        seen = _counterexample(claim.left, claim.right, claim)
     status, reason = _status(found.proved, seen is not None, differs)
     return Proof(
         status=status,
@@ -71,7 +75,19 @@ def _open(stopped: str) -> str:
     return f"the budget of {stopped} ran out, and no counterexample was found"
 
 
-def _counterexample(left: Tensor, right: Tensor, claim: Claim, effort: int) -> numeric.Counterexample | None:
-    if any(isinstance(node, Expectation) for side in (left, right) for node in walk(side)):
-        return None
-    return numeric.refute(left, right, claim.conditions, effort=effort)
+def _disagree(claim: Claim, goal: Tensor, left: Tensor, right: Tensor) -> bool:
+    """Whether the sides of a proved goal differ on a few instances: then a rule or a fact is unsound."""
+    if _random(claim.left, goal):
+        return False
+    if outcomes(left, right, claim.conditions, INSTANCES)["different"]:
+        return True
+    derivatives = left is not claim.left or right is not goal
+    return derivatives and bool(outcomes(claim.left, goal, claim.conditions, DIFFERENCES)["different"])
+
+
+def _random(*sides: Tensor) -> bool:
+    return any(isinstance(node, Expectation) for side in sides for node in walk(side))
+
+
+def _counterexample(left: Tensor, right: Tensor, claim: Claim) -> numeric.Counterexample | None:
+    return None if _random(left, right) else numeric.refute(left, right, claim.conditions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from tensorgrad.derivation import Derivation
@@ -42,22 +43,21 @@ class Cost:
         return f"{amount(self.flops)} flops, peak {amount(self.peak)} entries"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Result:
     """A simplification: the tensor found, why it is equal, what both cost, and why the search stopped.
 
-    `assumed` are the facts that make the input defined, used where needed. `verified` is True when input and output
+    `expanded` is the input after differentiation. `assumed` are the facts that make the input defined, used where needed. `verified` is True when input and output
     agreed on random values, None when that was not tried or not possible (`verified_reason` says).
     """
 
     input: Tensor
+    expanded: Tensor
     tensor: Tensor
     dims: Mapping[str, int]
     seconds: float
     stopped: Stopped
     assumed: tuple[Assumption, ...]
-    before: Cost
-    after: Cost
     verified: bool | None
     verified_reason: str
     derivation: Derivation
@@ -66,6 +66,20 @@ class Result:
     nodes: int = 0
     dropped: int = 0
     egraph: Any = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def before(self) -> Cost:
+        """The cost of the input as written, nothing shared; counted when first asked for."""
+        from tensorgrad.api.planning import written_price
+
+        return written_price(self.expanded, self.dims)
+
+    @cached_property
+    def after(self) -> Cost:
+        """The cost of the tensor found, equal parts once; counted when first asked for."""
+        from tensorgrad.api.planning import price
+
+        return price(self.tensor, self.dims)
 
     @property
     def cost(self) -> Cost:
@@ -77,7 +91,9 @@ class Result:
         if self.assumed:
             lines.append(f"  where defined: {', '.join(map(str, self.assumed))}")
         verified = "verified numerically" if self.verified else f"not verified: {self.verified_reason}"
-        lines.append(f"  {self.stopped} after {self.seconds:.3f} s, {self.rounds} rounds, {self.nodes} nodes; {verified}")
+        lines.append(
+            f"  {self.stopped} after {self.seconds:.3f} s, {self.rounds} rounds, {self.nodes} nodes; {verified}"
+        )
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -156,7 +172,9 @@ class Plans:
     def __str__(self) -> str:
         lines = [f"  Complete expression:  {self.written.tensor!r}", f"         Planned form:  {self.ours.tensor!r}"]
         for way in self.columns:
-            ratio = f"  ({self.written.flops / max(1, way.flops):,.4g} times cheaper)" if way is not self.written else ""
+            ratio = (
+                f"  ({self.written.flops / max(1, way.flops):,.4g} times cheaper)" if way is not self.written else ""
+            )
             lines.append(f"{way.name + ' FLOP count':>22}:  {amount(way.flops)}, peak {amount(way.peak)}{ratio}")
         lines += [f"{'rules':>22}:  {', '.join(self.rules) or 'none'}", "-" * 80, f"{'flops':>12} {'size':>12}   step"]
         lines += [f"{amount(s.flops):>12} {amount(s.size):>12}   {s.expression}" for s in self.ours.steps]

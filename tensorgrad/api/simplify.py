@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any, Literal
 
 from tensorgrad.api.inputs import Conditions, read_dims, read_expression
-from tensorgrad.api.planning import flat_form, price, written_price
+from tensorgrad.api.planning import flat_form
 from tensorgrad.api.results import Result
 from tensorgrad.api.verify import Verdict, verify as compare
 from tensorgrad.calculus import expand
@@ -64,13 +64,12 @@ def simplify(
         verdict = compare(t, expanded, found.tensor, conditions)
     return Result(
         input=t,
+        expanded=expanded,
         tensor=_remembering(found.tensor, derivation),
         dims=sizes,
         seconds=elapsed,
         stopped=found.stopped,
         assumed=found.assumed,
-        before=written_price(expanded, sizes),
-        after=price(found.tensor, sizes),
         verified=verdict.verified,
         verified_reason=verdict.reason,
         derivation=derivation,

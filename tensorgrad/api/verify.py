@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,19 @@ import numpy as np
 from tensorgrad import numeric
 from tensorgrad.errors import UnsoundError
 from tensorgrad.notation import Condition
+from tensorgrad.numeric.hunt import Hunt
 from tensorgrad.tensor import Derivative, Expectation, Tensor, walk
 
 OPEN_FACTS = frozenset(["invertible", "nonzero"])
 """Facts that random residues modulo a prime satisfy as well."""
 
 RESIDUE_SIZES = (3, 2, 4, 5)
+
+INSTANCES = 24
+"""Instances compared in all: several sizes, generic entries, then positive ones and special values."""
+
+DIFFERENCES = 3
+"""Instances compared by central differences, which take many evaluations each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +43,28 @@ def verify(written: Tensor, expanded: Tensor, found: Tensor, conditions: Sequenc
     """
     if any(isinstance(node, Expectation) for node in walk(written)):
         return Verdict(None, "an expectation has no value on samples")
-    forms = [expanded]
+    forms = [(expanded, INSTANCES)]
     if any(isinstance(node, Derivative) for node in walk(written)):
-        forms.append(written)
+        forms.append((written, DIFFERENCES))
     equal = 0
-    for form in forms:
-        seen = numeric.search(form, found, conditions, effort=1)
-        if seen.counterexample is None and seen.count("right undefined"):
-            seen = numeric.search(form, found, conditions, effort=1, domain=True)
-        if seen.counterexample is not None:
-            raise _unsound(written, found, seen.counterexample)
-        equal += seen.count("equal")
+    for form, instances in forms:
+        counts = outcomes(form, found, conditions, instances)
+        if counts["different"] or counts["right undefined"]:
+            domain = not counts["different"]
+            shown = numeric.search(form, found, conditions, effort=1, domain=domain).counterexample
+            raise _unsound(written, found, shown)
+        equal += counts["equal"]
         if not equal:
-            return Verdict(None, seen.unsampled or _outcomes(seen))
+            seen = ", ".join(f"{kind}: {times}" for kind, times in counts.items())
+            return Verdict(None, f"no instance could be compared ({seen or 'all would be too large'})")
     exact = _compare_exactly(expanded, found, conditions)
     return Verdict(True, f"agrees on {equal} instances{', and exactly modulo a prime' if exact else ''}")
 
 
-def _outcomes(seen: numeric.Search) -> str:
-    found = ", ".join(f"{kind} on {times}" for kind, times in sorted(seen.counts.items()))
-    return f"no instance could be compared{f' ({found})' if found else ': they would be too large'}"
+def outcomes(left: Tensor, right: Tensor, conditions: Sequence[Condition], instances: int) -> Counter[str]:
+    """How often the two were equal, different, undefined, ... on so many instances."""
+    hunt = Hunt(left, right, tuple(conditions), {}, seed=0)
+    return Counter(hunt.attempt(dims, special)[1] for dims, special in islice(hunt.plan(1), instances))
 
 
 def _unsound(written: Tensor, found: Tensor, shown: object) -> UnsoundError:
@@ -67,7 +78,9 @@ def _compare_exactly(expanded: Tensor, found: Tensor, conditions: Sequence[Condi
     """Compare random residues modulo a prime; False when a side is not rational or facts restrict the entries."""
     variables = {v.name: v for t in (expanded, found) for v in t.variables}
     facts = [fact for v in variables.values() for fact in v.facts]
-    if any(f.name not in OPEN_FACTS for f in facts) or any(c.fact is None or c.fact.name not in OPEN_FACTS for c in conditions):
+    if any(f.name not in OPEN_FACTS for f in facts) or any(
+        c.fact is None or c.fact.name not in OPEN_FACTS for c in conditions
+    ):
         return False
     symbols = numeric.size_symbols(expanded, found)
     sizes = {s: RESIDUE_SIZES[k % len(RESIDUE_SIZES)] for k, s in enumerate(symbols)}

@@ -34,7 +34,9 @@ def bench(ctx: click.Context, only: tuple[str, ...], json_file: str | None) -> N
     expressions = benchmarks()
     chosen = [e for e in expressions if not only or any(fnmatchcase(e.id, pattern) for pattern in only)]
     if not chosen:
-        raise click.UsageError(f"--only {', '.join(only)}: no such id; there are {', '.join(e.id for e in expressions)}")
+        raise click.UsageError(
+            f"--only {', '.join(only)}: no such id; there are {', '.join(e.id for e in expressions)}"
+        )
     rows = [measure(e) for e in progress(chosen, "pricing")]
     if json_file is not None:
         Path(json_file).write_text(json.dumps([_json(m) for m in rows], indent=2) + "\n", encoding="utf-8")

@@ -119,7 +119,7 @@ def answer(goal: Goal, rules: RuleSet, seconds: float) -> Answer:
     error = goal.claim if isinstance(goal.claim, UnsupportedError) else None
     if isinstance(goal.claim, Claim):
         try:
-            return Answer(goal, prove(goal.claim, rules=rules, seconds=seconds))
+            return Answer(goal, prove(goal.claim, rules=rules, seconds=seconds, verify=True))
         except UnsupportedError as unsupported:
             error = unsupported
     elif error is None:

@@ -52,7 +52,9 @@ def _internal(error: Exception) -> str:
     frames = traceback.format_tb(error.__traceback__, limit=-4)
     lines = ["internal error: this is a bug of tensorgrad, not of your input", *(f.rstrip() for f in frames)]
     lines.append(f"{type(error).__name__}: {error}")
-    lines.append(f"Please report it with the command line ({' '.join(sys.argv[:1])} {__version__}) and the lines above.")
+    lines.append(
+        f"Please report it with the command line ({' '.join(sys.argv[:1])} {__version__}) and the lines above."
+    )
     return "\n".join(lines)
 
 

@@ -63,7 +63,9 @@ def rule_options(command: Command) -> Command:
     """--rules, --only-rules, --no-rules, --without; the command gets them as `rules: RuleOptions`."""
 
     @click.option("--rules", "added_rules", multiple=True, metavar="FILE", help="Add the rules of FILE (repeatable).")
-    @click.option("--only-rules", "only_rules", multiple=True, metavar="FILE", help="Use the rules of FILE and no others.")
+    @click.option(
+        "--only-rules", "only_rules", multiple=True, metavar="FILE", help="Use the rules of FILE and no others."
+    )
     @click.option("--no-rules", "no_rules", is_flag=True, help="Load no rules: what the canonical form decides.")
     @click.option("--without", multiple=True, metavar="NAME", help="Switch off rules by name or glob (repeatable).")
     @wraps(command)

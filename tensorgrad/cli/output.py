@@ -71,9 +71,7 @@ def _number(value: Poly | int) -> int | str:
 
 def derivation_json(derivation: Derivation) -> list[dict[str, str]]:
     """`[{rule, source, before, after}]`."""
-    return [
-        {"rule": s.rule, "source": s.source, "before": repr(s.before), "after": repr(s.after)} for s in derivation
-    ]
+    return [{"rule": s.rule, "source": s.source, "before": repr(s.before), "after": repr(s.after)} for s in derivation]
 
 
 def result_json(result: Result, text: str) -> dict[str, Any]:

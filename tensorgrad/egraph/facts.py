@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorgrad.diagram.nodes import Application, Handle, Ref
+from tensorgrad.diagram.nodes import Application, Handle, Network, Ref
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.instantiate import instantiate
 from tensorgrad.egraph.match import EMPTY, Lift, Matcher, Substitution
@@ -17,12 +17,13 @@ DEPTH = 5
 
 
 class Facts:
-    """Answers whether a reference has a fact, by the fact rules; remembers answers while the e-graph stays as it is."""
+    """Answers whether a reference has a fact, by the fact rules; remembers answers for a round."""
 
     def __init__(self, graph: EGraph, rules: Mapping[str, Sequence[Pattern]]) -> None:
         self.graph = graph
         self.rules = rules
-        self._denied: dict[tuple[Handle, tuple[int, ...], str], tuple[int, int]] = {}
+        self._denied: dict[tuple[Handle, tuple[int, ...], str], int] = {}
+        self._possible: frozenset[str] | None = None
         self._asking: set[tuple[Handle, tuple[int, ...], str]] = set()
 
     def holds(self, ref: Ref, fact: str, depth: int = DEPTH) -> bool:
@@ -31,7 +32,7 @@ class Facts:
         if graph.has_fact(ref, fact) or self._number(ref, fact):
             return True
         key = (*graph.resolve(ref), fact)
-        if depth == 0 or key in self._asking or self._still_denied(key, depth):
+        if depth == 0 or key in self._asking or self._denied.get(key, -1) >= depth or fact not in self.possible:
             return False
         self._asking.add(key)
         found = any(self._by_rule(pattern, ref, depth) for pattern in self.rules.get(fact, ()))
@@ -40,12 +41,32 @@ class Facts:
             graph.assert_fact(ref, fact)
             graph.rebuild()
         else:
-            self._denied[key] = (graph.unions + graph.stated, depth)
+            self._denied[key] = depth
         return found
 
-    def _still_denied(self, key: tuple[Handle, tuple[int, ...], str], depth: int) -> bool:
-        state = self._denied.get(key)
-        return state is not None and state[0] == self.graph.unions + self.graph.stated and state[1] >= depth
+    def forget_denials(self) -> None:
+        """Questions that were answered no may be asked again: the e-graph has changed."""
+        self._denied.clear()
+        self._possible = None
+
+    @property
+    def possible(self) -> frozenset[str]:
+        """The facts that anything in the e-graph can have: stated of something, or concluded from possible facts."""
+        if self._possible is None:
+            graph = self.graph
+            found = set(graph.fact_names)
+            if any(isinstance(node, Network) and not node.operands for node in graph.nodes):
+                found.add("")
+            if any(not graph.group_of(h).trivial for h in range(len(graph.nodes))):
+                found |= {"symmetric", "skew"}
+            found |= {"positive", "nonnegative", "nonzero", "integer"}
+            pending = [(fact, p.asks) for fact, patterns in self.rules.items() for p in patterns if p.functions <= graph.function_names]
+            size = -1
+            while len(found) != size:
+                size = len(found)
+                found |= {fact for fact, asks in pending if asks <= found}
+            self._possible = frozenset(found)
+        return self._possible
 
     def _number(self, ref: Ref, fact: str) -> bool:
         """Facts of numbers (entry by entry for constant tensors are left to rules)."""

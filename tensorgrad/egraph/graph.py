@@ -60,6 +60,8 @@ class EGraph(Store):
         self.merged: list[tuple[Handle, Handle]] = []
         self.new_facts: list[tuple[Handle, str]] = []
         self.dead: set[Handle] = set()
+        self.fact_names: set[str] = set()
+        self.function_names: set[str] = set()
         self.unions = 0
         self.stated = 0
         self.gained: dict[Handle, None] = {}
@@ -137,13 +139,13 @@ class EGraph(Store):
         self.fresh.append(handle)
         return handle
 
-    @staticmethod
-    def _enlist(into: Class, handle: Handle, node: Node) -> None:
+    def _enlist(self, into: Class, handle: Handle, node: Node) -> None:
         match node:
             case Leaf():
                 into.leaves.append(handle)
             case Application():
                 into.applications.append(handle)
+                self.function_names.add(node.function.name)
             case Network():
                 into.networks.append(handle)
             case Total():
@@ -340,6 +342,7 @@ class EGraph(Store):
         if fact in found.facts:
             return False
         found.facts[fact] = None
+        self.fact_names.add(fact.removesuffix(".T"))
         self.stated += 1
         self.new_facts.append((handle, fact))
         self._check_zero(handle)

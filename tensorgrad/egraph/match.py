@@ -43,11 +43,14 @@ class Substitution:
 
     def with_size(self, pattern: Poly, size: Poly) -> Substitution | None:
         """Unify a pattern's size with a size; None if they disagree."""
-        bound = pattern.substitute(self.sizes)
-        if all(s in self.sizes for s in pattern.symbols):
-            return self if bound is size else None
-        if pattern.is_monomial and len(pattern.symbols) == 1 and pattern is Poly.symbol(pattern.symbols[0]):
-            return Substitution(self.tensors, {**self.sizes, pattern.symbols[0]: size}, self.functions, self.descents)
+        name = pattern.symbol_name
+        if name is not None:
+            known = self.sizes.get(name)
+            if known is None:
+                return Substitution(self.tensors, {**self.sizes, name: size}, self.functions, self.descents)
+            return self if known is size else None
+        if all(x in self.sizes for x in pattern.symbols):
+            return self if pattern.substitute(self.sizes) is size else None
         return None
 
 

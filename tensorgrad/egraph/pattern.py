@@ -64,6 +64,8 @@ class Pattern:
     """A compiled rewrite: the store that holds the pattern, its root, and the queries that propose places for it.
 
     `lifted`: every variable is a scalar and every function elementwise, so the rule holds entry by entry.
+    `functions` are the names of known functions in it, `asks` the facts it needs ("" when it is a constant, without names).
+    `cuts`: a directed rule f(A @ B) => ...: where the argument is cut does not matter, so one cut is enough.
     """
 
     rewrite: Rewrite
@@ -73,6 +75,9 @@ class Pattern:
     lifted: bool
     queries: tuple[Query, ...]
     facts: Mapping[str, tuple[str, ...]]
+    cuts: bool = False
+    functions: frozenset[str] = frozenset()
+    asks: frozenset[str] = frozenset()
 
 
 class FunctionIds:
@@ -114,7 +119,15 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
             kind, queries = "variable", builder.variable_root(node)
     if not queries:
         return None
-    return Pattern(rewrite, store, root, kind, _is_lifted(store), tuple(queries), facts)
+    cuts = not rewrite.explore and isinstance(node, Application) and _is_product(store, node.args[0][0])
+    named = {n.function.name for n in store.nodes if isinstance(n, Application)} - set(rewrite.functions)
+    asks = {n.fact.name for n in rewrite.needs if n.fact is not None} | (set() if rewrite.left.variables else {""})
+    return Pattern(rewrite, store, root, kind, _is_lifted(store), tuple(queries), facts, cuts, frozenset(named), frozenset(asks))
+
+
+def _is_product(store: Store, handle: Handle) -> bool:
+    node = store.nodes[handle]
+    return isinstance(node, Network) and sum(isinstance(store.nodes[h], Leaf) for h, _ in node.operands if h > 0) > 1
 
 
 def _is_lifted(store: Store) -> bool:

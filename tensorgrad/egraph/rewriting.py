@@ -37,9 +37,19 @@ class Rewriter:
         if root is None or (member in self.graph.dead and root[0] != "class"):
             return False
         changed = False
-        for s, place in list(self._matches(pattern, hints, member)):
+        matches = list(self._matches(pattern, hints, member))
+        if pattern.cuts:
+            matches.sort(key=lambda match: self._largest_part(match[0]))
+        for s, place in matches:
             changed = self._use(pattern, member, s, place) or changed
+            if changed and pattern.cuts:
+                break
         return changed
+
+    def _largest_part(self, s: Substitution) -> int:
+        """The most operands that one variable stands for: cutting in the middle takes the fewest steps in all."""
+        networks = [self.graph.network_of(self.graph.root(ref[0])) for ref, _ in s.tensors.values()]
+        return max((len(n.operands) for n in networks if n is not None), default=1)
 
     def retry(self) -> bool:
         """Try again the matches whose conditions were not known."""

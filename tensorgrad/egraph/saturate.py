@@ -66,6 +66,7 @@ class Saturation:
     def _round(self) -> bool:
         """One round: the first kind of move that changes anything."""
         proposals = self.engine.tables.step(self.graph)
+        self.facts.forget_denials()
         changed = self._new_nodes()
         for proposal in proposals:
             if proposal[0].rewrite.explore:
@@ -74,6 +75,8 @@ class Saturation:
                 changed = self.rewriter.apply(proposal) or changed
                 if changed and self.goal():
                     return True
+        if changed:
+            self.facts.forget_denials()
         changed = self.rewriter.retry() or changed
         changed = self._new_nodes() or changed or bool(self.graph.merged)
         if changed:

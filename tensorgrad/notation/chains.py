@@ -7,7 +7,7 @@ cannot be reduced to one piece per group of boundary edges has no matrix notatio
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tensorgrad.notation.text import MUL, POWER, Text, call, fewest_transposes, product, transposed
@@ -83,8 +83,8 @@ class Piece:
         return ([self.element()], []) if self.chain else (self.above, self.below)
 
 
-def _joined(texts: Sequence[Text] | object) -> Text:
-    parts = [t.at_least(POWER) for t in texts]  # type: ignore[union-attr]
+def _joined(texts: Iterable[Text]) -> Text:
+    parts = [t.at_least(POWER) for t in texts]
     return Text(" @ ".join(parts), MUL if len(parts) > 1 else POWER)
 
 
@@ -338,8 +338,8 @@ def _dot(left: Piece, right: Piece) -> Text:
         return call("norm2", left.element().forward.s)
     one = [*(e.turned() for e in reversed(a)), *b]
     other = [*(e.turned() for e in reversed(b)), *a]
-    best = one if _transposes(one) <= _transposes(other) else other
-    return _joined(e.forward for e in best)
+    texts = [_joined(e.forward for e in elements) for elements in (one, other)]
+    return min(texts, key=lambda t: (t.s.count(".T"), t.s))
 
 
 def _inner(first: Piece, second: Piece) -> Text:

@@ -12,6 +12,7 @@ from tensorgrad.errors import UnsupportedError, ValueMismatchError
 from tensorgrad.function import Function
 from tensorgrad.numeric.closed import derivative
 from tensorgrad.numeric.dense import Array, Dense, Operand
+from tensorgrad.numeric.unknown import Smooth, SmoothVector
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Delta, Scalar, Tensor, Unit, walk
 
@@ -165,6 +166,6 @@ def _unknown(function: Function, values: Values) -> Callable[..., Any]:
         raise ValueMismatchError(f"no value for the function {function.name}; give a callable, or a numeric.Smooth")
     if function.derivative == 0:
         return given
-    if not hasattr(given, "at"):
+    if not isinstance(given, Smooth | SmoothVector):
         raise UnsupportedError(f"{function} of a plain callable: give a numeric.Smooth, which knows its derivatives")
     return lambda x: given.at(x, function.derivative)

@@ -13,7 +13,7 @@ class Smooth:
     """`a*sin(b*x + c) + d*x**2 + e*x + g`: stands for an elementwise unknown function.
 
     >>> f = Smooth(1.0, 2.0, 0.0, 0.0, 3.0, 0.0)
-    >>> float(f(np.asarray(0.0))), float(f.derivative(np.asarray(0.0), 1))
+    >>> float(f(np.asarray(0.0))), float(f.at(np.asarray(0.0), 1))
     (0.0, 5.0)
     """
 
@@ -26,9 +26,9 @@ class Smooth:
 
     def __call__(self, x: Any) -> Any:
         """The value at `x`."""
-        return self.derivative(x, 0)
+        return self.at(x, 0)
 
-    def derivative(self, x: Any, order: int) -> Any:
+    def at(self, x: Any, derivative: int) -> Any:
         """The derivative of this order at `x`."""
         wave = self.a * self.b**derivative * np.sin(self.b * x + self.c + derivative * np.pi / 2)
         polynomial = [self.d * x**2 + self.e * x + self.g, 2 * self.d * x + self.e, 2 * self.d + 0 * x]
@@ -58,9 +58,9 @@ class SmoothVector:
 
     def __call__(self, x: Any) -> Any:
         """The value at `x`."""
-        return self.derivative(x, 0)
+        return self.at(x, 0)
 
-    def derivative(self, x: Any, order: int) -> Any:
+    def at(self, x: Any, derivative: int) -> Any:
         """The derivative tensor of this order at the vectors on the last axis of `x`; its axes come last."""
         w, q, v = self.coefficients(x.shape[-1])
         wave: Any = self.a * np.sin(x @ w + self.c + derivative * np.pi / 2)
