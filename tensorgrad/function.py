@@ -76,8 +76,8 @@ def _erf(np: Any, x: Any) -> Any:
 
 
 def _inverse(np: Any, x: Any) -> Any:
-    singular = np.linalg.cond(x) > 1e12
-    return np.where(singular[..., None, None], np.nan, np.linalg.inv(np.where(singular[..., None, None], np.eye(x.shape[-1]), x)))
+    singular = (np.linalg.cond(x) > 1e12)[..., None, None]
+    return np.where(singular, np.nan, np.linalg.inv(np.where(singular, np.eye(x.shape[-1]), x)))
 
 
 def _logdet(np: Any, x: Any) -> Any:
@@ -95,29 +95,38 @@ def _adjugate(np: Any, x: Any) -> Any:
     return out
 
 
-def _expm(np: Any, x: Any) -> Any:
+def _expm(_: Any, x: Any) -> Any:
     from scipy.linalg import expm
 
     return expm(x)
 
 
-def _principal(name: str) -> Numeric:
-    """scipy's matrix logarithm or root (Schur, so defective matrices too); NaN on the branch cut."""
+def _principal(name: str, scalar: Numeric) -> Numeric:
+    """A matrix logarithm or root: by eigenvectors, or where these are ill-conditioned by scipy's Schur form (for
+    defective matrices); NaN where an eigenvalue is on the branch cut."""
 
     def meaning(np: Any, x: Any) -> Any:
-        from scipy import linalg
-
         out = np.full(x.shape, np.nan)
         for k in np.ndindex(*x.shape[:-2]):
-            values = np.linalg.eigvals(x[k])
+            values, vectors = np.linalg.eig(x[k].astype(complex))
             near = np.abs(values.imag) <= 1e-7 * np.abs(values).max()
-            if not (near & (values.real <= 1e-12)).any():
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # "may be inaccurate", at errors of 1e-13
-                    out[k] = getattr(linalg, name)(x[k]).real
+            if (near & (values.real <= 1e-12)).any():
+                continue
+            if np.linalg.cond(vectors) < 1e3:
+                out[k] = ((vectors * scalar(np, values)) @ np.linalg.inv(vectors)).real
+            else:
+                out[k] = _by_schur(name, x[k])
         return out
 
     return meaning
+
+
+def _by_schur(name: str, x: Any) -> Any:
+    from scipy import linalg
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "may be inaccurate", at errors of 1e-13
+        return getattr(linalg, name)(x).real
 
 
 def _matpow(np: Any, x: Any, exponent: Any) -> Any:
@@ -148,7 +157,12 @@ def _elementwise(name: str, meaning: Numeric, domain: str = "") -> Function:
 
 
 def _matrix(
-    name: str, meaning: Numeric, produces: tuple[int, ...], cost: Fraction | int, domain: str = "", acts: tuple[int, ...] = (2,)
+    name: str,
+    meaning: Numeric,
+    produces: tuple[int, ...],
+    cost: Fraction | int,
+    domain: str = "",
+    acts: tuple[int, ...] = (2,),
 ) -> Function:
     transpose: Literal["commutes", "invariant"] = "commutes" if produces else "invariant"
     return Function(name, acts, produces, transpose, domain, (Fraction(cost), 3), meaning=meaning)
@@ -167,7 +181,7 @@ _DECLARED = (
     _elementwise("abs", lambda np, x: np.abs(x)),
     _elementwise("sign", lambda np, x: np.sign(x)),
     _elementwise("relu", lambda np, x: np.maximum(x, 0.0)),
-    _elementwise("step", lambda np, x: (x > 0) * 1.0),
+    _elementwise("step", lambda _, x: (x > 0) * 1.0),
     _elementwise("sigmoid", _sigmoid),
     _elementwise("softplus", lambda np, x: np.logaddexp(x, 0.0)),
     _elementwise("erf", _erf),
@@ -176,13 +190,13 @@ _DECLARED = (
     Function("softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=_softmax),
     Function("log_softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=lambda np, x: x - _logsumexp(np, x)[..., None]),
     Function("logsumexp", (1,), cost=(Fraction(3), 1), meaning=_logsumexp),
-    Function("max", (1,), cost=(Fraction(1), 1), meaning=lambda np, x: x.max(axis=-1)),
+    Function("max", (1,), cost=(Fraction(1), 1), meaning=lambda _, x: x.max(axis=-1)),
     _matrix("inv", _inverse, (1, 0), 2, "invertible"),
     _matrix("pinv", lambda np, x: np.linalg.pinv(x), (1, 0), 10),
     _matrix("adj", _adjugate, (1, 0), 3),
     _matrix("expm", _expm, (0, 1), 20),
-    _matrix("logm", _principal("logm"), (0, 1), 30),
-    _matrix("sqrtm", _principal("sqrtm"), (0, 1), 30),
+    _matrix("logm", _principal("logm", lambda np, v: np.log(v)), (0, 1), 30),
+    _matrix("sqrtm", _principal("sqrtm", lambda np, v: np.sqrt(v)), (0, 1), 30),
     _matrix("matpow", _matpow, (0, 1), 4, acts=(2, 0)),
     _matrix("det", lambda np, x: np.linalg.det(x), (), Fraction(2, 3)),
     _matrix("logdet", _logdet, (), Fraction(2, 3), "invertible"),

@@ -35,6 +35,7 @@ SIZES: dict[str, Poly] = {
     "q": size(1),
     "r": size(3),
     "batch": size("m"),
+    "f": size("m") * size("n"),
 }
 """The edges that strategies use, each with its size: equal and different symbols, a number, 1."""
 
@@ -42,6 +43,15 @@ DIMS = {"n": 2, "m": 3, "p": 4}
 """Values for the symbols, all different."""
 
 _SMOOTH = ("exp", "tanh", "sin", "sigmoid", "relu", "abs")
+
+
+_FLATS = (
+    Flat(("f", "i", "j"), (size("n"), size("m"))),
+    Flat(("f", "j", "i"), (size("m"), size("n"))),
+    Flat(("f", "batch", "l"), (size("m"), size("n"))),
+    Flat(("f", "l", "q", "batch"), (size("n"), size(1), size("m"))),
+    Product((Flat(("g", "i", "j"), (size("n"), size("m"))), Delta(size("n") * size("m"), "g")), ("i", "j")),
+)
 
 
 def edge_lists(smallest: int = 0, largest: int = 3) -> st.SearchStrategy[list[str]]:
@@ -55,7 +65,7 @@ def variables(draw: st.DrawFn, smallest: int = 0, largest: int = 3) -> Tensor:
     edges = draw(edge_lists(smallest, largest))
     letter = draw(st.sampled_from("AB"))
     own = [f"a{position}" for position in range(len(edges))]
-    shape = "".join(str(SIZES[e]) for e in edges)
+    shape = "".join(str(SIZES[e]).replace("*", "x") for e in edges)
     facts = draw(st.sampled_from(["", "symmetric"])) if len(edges) == 2 and SIZES[edges[0]] is SIZES[edges[1]] else ""
     name = f"{letter}{shape}{facts[:1]}" if edges else letter.lower()
     variable = Variable(name, edges={o: SIZES[e] for o, e in zip(own, edges, strict=True)}, facts=facts)
@@ -67,7 +77,11 @@ def constants(draw: st.DrawFn) -> Tensor:
     """Copy tensors, ones, zeros, unit vectors, numbers and sizes, Levi-Civita, convolution, flat."""
     kind = draw(st.sampled_from(["delta", "ones", "zero", "unit", "number", "size", "lc", "conv", "flat"]))
     if kind == "delta":
-        return draw(st.sampled_from([Delta("n", "i", "l"), Delta("m", "batch", "j"), Delta("p", "k"), Delta("n"), Delta(3, "r")]))
+        return draw(
+            st.sampled_from(
+                [Delta("n", "i", "l"), Delta("m", "batch", "j"), Delta("p", "k"), Delta("n"), Delta(3, "r")]
+            )
+        )
     if kind == "unit":
         return Unit(Scalar(Poly.constant(draw(st.integers(0, 2)))), size(3), ("r",))
     if kind == "number":
@@ -75,11 +89,13 @@ def constants(draw: st.DrawFn) -> Tensor:
     if kind == "size":
         return tensor(draw(st.sampled_from([size("n"), size("n") + 1, size("n") * size("m"), size("m").inverse()])))
     if kind == "lc":
-        return Product((LeviCivita(("r", "s", "t")), Unit(Scalar(Poly.constant(1)), size(3), ("s",))), ("r", "t")).rename(t="r_")
+        return Product(
+            (LeviCivita(("r", "s", "t")), Unit(Scalar(Poly.constant(1)), size(3), ("s",))), ("r", "t")
+        ).rename(t="r_")
     if kind == "conv":
         return Product((Convolution(("c", "i", "j"), (size("n") + size("m") - 1, size("n"), size("m"))),), ("i", "j"))
     if kind == "flat":
-        return Product((Flat(("f", "i", "j"), (size("n"), size("m"))), Delta(size("n") * size("m"), "f")), ("i", "j"))
+        return draw(st.sampled_from(_FLATS))
     edges = draw(edge_lists(1, 2))
     if kind == "zero":
         return Zero(edges={e: SIZES[e] for e in edges})
@@ -100,7 +116,9 @@ def sums(draw: st.DrawFn, parts: st.SearchStrategy[Tensor]) -> Tensor:
     """A weighted sum of up to three terms, broadcast to their common edges."""
     terms = draw(st.lists(parts, min_size=1, max_size=3))
     sizes = {e: d for t in terms for e, d in t.sizes.items()}
-    weights = draw(st.lists(st.sampled_from([1, -1, 2, Fraction(1, 2), Fraction(-3, 2)]), min_size=len(terms), max_size=len(terms)))
+    weights = draw(
+        st.lists(st.sampled_from([1, -1, 2, Fraction(1, 2), Fraction(-3, 2)]), min_size=len(terms), max_size=len(terms))
+    )
     return Sum(tuple(broadcast(t, sizes) for t in terms), tuple(map(Fraction, weights)))
 
 

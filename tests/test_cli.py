@@ -179,7 +179,12 @@ def test_files_without_goals(tmp_path: Path, content: bytes, message: str) -> No
 def test_missing_file() -> None:
     done = run("prove", "nowhere.theorems")
     assert done.exit_code == 2
-    assert "nowhere.theorems: no such file" in done.stderr
+    assert done.stderr == "error: nowhere.theorems: No such file or directory\n"
+
+
+def test_folder_as_file(tmp_path: Path) -> None:
+    done = run("prove", str(tmp_path))
+    assert (done.exit_code, done.stderr) == (2, f"error: {tmp_path}: Is a directory\n")
 
 
 # explain
@@ -297,6 +302,12 @@ def test_bench(tmp_path: Path) -> None:
     answers = json.loads(path.read_text())
     assert [a["id"] for a in answers] == ["sysds-trace-product", "sysds-diag-product"]
     assert all(a["agree"] and a["ours"]["flops"] <= 1.01 * a["known"]["best"] for a in answers)
+
+
+def test_bench_into_an_unwritable_file(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "bench.json"
+    done = run("bench", "--only", "la-chain", "--json", str(path))
+    assert (done.exit_code, done.stderr) == (2, f"error: {path}: No such file or directory\n")
 
 
 def test_bench_of_an_unknown_id() -> None:

@@ -1,4 +1,4 @@
-"""The import layers: a module imports rows at or below its own, deferred imports included; heavy libraries stay home."""
+"""The import layers: a module imports rows at or below its own; heavy libraries stay in their homes."""
 
 from __future__ import annotations
 

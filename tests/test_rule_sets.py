@@ -91,13 +91,14 @@ def test_joining_keeps_order_and_lets_the_same_rule_stand_once(rules: RuleSet) -
     assert "scaled" not in parts
 
 
-def test_two_rules_of_one_name_are_an_error_that_names_both_places(rules: RuleSet, tmp_path: Path) -> None:
+def test_two_rules_of_one_name_are_an_error_naming_both_places(rules: RuleSet, tmp_path: Path) -> None:
     path = tmp_path / "more.rules"
     path.write_text("let A B : n n\n\nspd  tr(A @ B) => tr(B @ A)\n", encoding="utf-8")
     with pytest.raises(RuleError) as caught:
         rules + RuleSet.from_file(path)
     assert str(caught.value) == (
-        f"two rules are called spd: {tmp_path / 'mine.rules'}:8 and {path}:3; rename one, or take one out with without()"
+        f"two rules are called spd: {tmp_path / 'mine.rules'}:8 and {path}:3; "
+        "rename one, or take one out with without()"
     )
 
 
@@ -124,7 +125,7 @@ def test_a_bad_line_stops_loading_with_its_place_and_reading_goes_on() -> None:
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RuleError, match="cannot read the rule file .*none.rules: No such file"):
+    with pytest.raises(RuleError, match=r"cannot read the rule file .*none\.rules: No such file"):
         load(tmp_path / "none.rules")
 
 

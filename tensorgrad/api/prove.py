@@ -13,6 +13,9 @@ from tensorgrad.notation import Claim, parse_claim
 from tensorgrad.rule import RuleSet, library
 from tensorgrad.tensor import Expectation, Tensor, walk
 
+FIRST_SECONDS = 1.0
+"""The first search for a proof; only a goal without a counterexample gets all the seconds it may have."""
+
 
 def prove(
     goal: Claim | str,

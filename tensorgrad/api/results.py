@@ -47,8 +47,9 @@ class Cost:
 class Result:
     """A simplification: the tensor found, why it is equal, what both cost, and why the search stopped.
 
-    `expanded` is the input after differentiation. `assumed` are the facts that make the input defined, used where needed. `verified` is True when input and output
-    agreed on random values, None when that was not tried or not possible (`verified_reason` says).
+    `expanded` is the input after differentiation. `assumed` are the facts that make the input defined, used where
+    needed. `verified` is True when input and output agreed on random values, None when that was not tried or not
+    possible (`verified_reason` says).
     """
 
     input: Tensor

@@ -12,7 +12,7 @@ from tensorgrad.rule import RuleSet, check, library, load
 def select_rules(
     *, added: Sequence[str] = (), only: Sequence[str] = (), none: bool = False, without: Sequence[str] = ()
 ) -> RuleSet:
-    """The library, or with `only` the rules of these files, or with `none` no rules; plus `added` files, minus `without`.
+    """The library, or with `only` the rules of these files, or with `none` none; plus `added` files, minus `without`.
 
     The rules of files are checked; RuleError for one that is ill-formed or refuted, with the counterexample.
     """

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from tensorgrad.api.inputs import Conditions, read_dims, read_expression
 from tensorgrad.api.planning import flat_form
 from tensorgrad.api.results import Result
-from tensorgrad.api.verify import Verdict, verify as compare
+from tensorgrad.api.verify import Verdict
+from tensorgrad.api.verify import verify as compare
 from tensorgrad.calculus import expand
 from tensorgrad.derivation import Derivation
 from tensorgrad.numeric import size_symbols
@@ -34,8 +35,8 @@ def simplify(
 ) -> Result:
     """The simplest tensor found that equals `expression`; with `dims`, a size for each symbol, the cheapest.
 
-    Args: a tensor, or a text with declarations `let`; facts `if_`; rules, by default the library; budgets, which end the
-    search with the best form so far (`stopped` says so); `verify`, to compare with the input on random values.
+    Args: a tensor, or a text with declarations `let`; facts `if_`; rules, by default the library; budgets, which end
+    the search with the best form so far (`stopped` says so); `verify`, to compare with the input on random values.
     Raises NotationError, SizeError, FactError for bad input, UnsupportedError for what cannot be computed yet, and
     UnsoundError when a rule or fact is wrong.
 

@@ -183,9 +183,7 @@ class _Cutter:
                 built.append(with_children(node, children))
             elif isinstance(node, STRUCTURE):
                 built.append(node)
-            elif outer is not None and not isinstance(node, Rename) and not self._stays(node, outer):
-                built.append(self._opaque(node))
-            elif isinstance(node, Variable):
+            elif isinstance(node, Variable) or not (outer is None or self._stays(node, outer)):
                 built.append(self._opaque(node))
             else:
                 inside = outer if isinstance(node, Rename) else node
@@ -201,13 +199,16 @@ class _Cutter:
     def _stays(self, inner: Tensor, outer: Tensor) -> bool:
         """Whether a product inside a product is one contraction with it.
 
-        A chain is; a reduction of a contraction (`sum(A @ B)`), a fused edge (`kron(A, B)`) is computed by itself.
+        A chain is; a reduction of a contraction (`sum(A @ B)`) or a fused edge (`kron(A, B)`) is computed by itself.
         """
+        if isinstance(inner, Rename):
+            return True
         if not (isinstance(inner, Product) and isinstance(outer, Product)) or len(self.operands) > LARGEST_PIECE:
             return False
         if self.merge_all:
             return True
-        if any(isinstance(f, Flat) for f in inner.factors):
+        # What is used twice, as in `norm2(A @ B)`, is written once: computed by itself.
+        if any(isinstance(f, Flat) for f in inner.factors) or sum(f is inner for f in outer.factors) > 1:
             return False
         return (_operands(inner) > 1 and _operands(outer) > 1) or not _sums(inner)
 

@@ -37,6 +37,8 @@ def bench(ctx: click.Context, only: tuple[str, ...], json_file: str | None) -> N
         raise click.UsageError(
             f"--only {', '.join(only)}: no such id; there are {', '.join(e.id for e in expressions)}"
         )
+    if json_file is not None:
+        Path(json_file).touch()  # an unwritable file is said before the work, not after
     rows = [measure(e) for e in progress(chosen, "pricing")]
     if json_file is not None:
         Path(json_file).write_text(json.dumps([_json(m) for m in rows], indent=2) + "\n", encoding="utf-8")

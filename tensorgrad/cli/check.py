@@ -49,6 +49,8 @@ def check(ctx: click.Context, files: tuple[str, ...]) -> None:
 
 def _print_table(rules: Sequence[Rule], reports: Sequence[CheckReport], all_rows: bool) -> None:
     """A row a rule for named files, a row a file for the library."""
+    if not reports:
+        return
     if all_rows:
         rows = [(r.status, r.rule.name, r.rule.where, str(r.instances), r.rule.text) for r in reports]
         print_table("", ("status", "rule", "where", "instances", "claim"), rows, right=(3,))

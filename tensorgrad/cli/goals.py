@@ -100,8 +100,6 @@ def _goal(text: str, scope: object, if_: str) -> Goal:
 def _goals_of_file(path: str) -> list[Goal]:
     from tensorgrad.notation import Claim, parse_file
 
-    if not Path(path).is_file():
-        raise click.UsageError(f"{path}: no such file")
     goals: list[Goal] = []
     for line in parse_file(path):
         text = line.text if isinstance(line, Claim) else str(line.error)

@@ -28,10 +28,10 @@ class Commands(click.Group):
         """Run the command; exit 2 for bad input, 3 for an error of our own."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
         except (TensorgradError, OSError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            click.echo(f"error: {_indented(str(error))}", err=True)
+            click.echo(f"error: {_indented(_message(error))}", err=True)
             ctx.exit(BAD_INPUT)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -42,6 +42,12 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order of use, not of the alphabet."""
         return list(self.commands)
+
+
+def _message(error: TensorgradError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _indented(message: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -106,7 +107,7 @@ def _marker(a: Answer) -> str:
 
 
 def _where(a: Answer) -> str:
-    return f"{a.goal.file}:{a.goal.line}" if a.goal.file else ""
+    return f"{Path(a.goal.file).name}:{a.goal.line}" if a.goal.file else ""
 
 
 def _rules(a: Answer) -> str:

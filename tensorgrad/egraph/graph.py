@@ -167,9 +167,28 @@ class EGraph(Store):
         elif found.is_atom:
             return
         elif found.totals:
-            found.summed = self._summed(found.totals[0])
+            open_form = next((h for h in found.totals if not self._reaches(h, root)), None)
+            found.summed = self._summed(open_form) if open_form is not None else None
         elif found.networks:
-            found.written = self._written(found.networks[0])
+            open_form = next((h for h in found.networks if not self._reaches(h, root)), None)
+            found.written = self._written(open_form) if open_form is not None else None
+
+    def _reaches(self, member: Handle, root: Handle) -> bool:
+        """Whether writing a member out, and what it is made of, would come back to its own class."""
+        stack = children(self.nodes[member])
+        seen: set[Handle] = set()
+        while stack:
+            part = self.root(stack.pop())
+            if part == root:
+                return True
+            if part not in seen:
+                seen.add(part)
+                found = self.classes[part]
+                if found is not None and found.written is not None:
+                    stack += [h for h, _ in found.written.operands if h >= FLAT]
+                elif found is not None and found.summed is not None:
+                    stack += [h for _, h, _ in found.summed.terms]
+        return False
 
     def _network(self, handle: Handle) -> Network:
         node = self.nodes[handle]
@@ -268,6 +287,7 @@ class EGraph(Store):
             del self._dirty[root]
             if self._parent[root] is not None:
                 continue
+            self.check_budget()
             if self._groups[root].contradictory and not self.is_zero(root):
                 self.union((root, tuple(range(len(self.dims[root])))), self.zero(self.dims[root]), Congruent())
                 continue

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from itertools import product
 
 from tensorgrad.diagram.draft import FLAT, Draft
+from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Handle, Legs, Network, Ref, Total
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Congruent
 from tensorgrad.sizes import ONE, Poly
+
+_MOST_FORMS = 500
 
 MOST_TERMS = 256
 """A product of sums with more terms than this is distributed one sum at a time."""
@@ -60,14 +63,28 @@ class Linear:
         found = graph.members(root)
         if root in self._paths.get(user, frozenset()) or found.written is not None or graph.is_zero(root):
             return None
-        best: tuple[int, Handle] | None = None
+        candidates: list[tuple[int, Handle]] = []
         for member in found.networks:
             node = graph.nodes[member]
-            if not isinstance(node, Network) or any(h >= FLAT and graph.root(h) == root for h, _ in node.operands):
-                continue
-            if best is None or (len(node.operands), member) < best:
-                best = (len(node.operands), member)
-        return best[1] if best is not None else None
+            if isinstance(node, Network):
+                candidates.append((len(node.operands), member))
+        return next((member for _, member in sorted(candidates) if not self._comes_back(member, root)), None)
+
+    def _comes_back(self, member: Handle, root: Handle) -> bool:
+        """Whether writing out a member's operands by any of their forms leads back to its own class.
+
+        Without this exp(x) = exp(2 * x) * exp(-x) and exp(2 * x) = exp(x) * exp(x) would be written out for ever.
+        """
+        graph = self.graph
+        stack, seen = children(graph.nodes[member]), {root}
+        while stack:
+            part = graph.root(stack.pop())
+            if part == root or len(seen) > _MOST_FORMS:
+                return True
+            if part not in seen:
+                seen.add(part)
+                stack += [h for m in graph.members(part).networks for h in children(graph.nodes[m])]
+        return False
 
     def _sum_form(self, user: Handle, term: Handle) -> Handle | None:
         graph = self.graph

@@ -9,7 +9,7 @@ from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.nodes import Application, Ref
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
 from tensorgrad.egraph.reasons import Applied
-from tensorgrad.egraph.saturate import Saturation, Stopped
+from tensorgrad.egraph.saturate import WAVES, Saturation, Stopped
 from tensorgrad.sizes import MINUS_ONE, ONE
 
 
@@ -40,12 +40,13 @@ class Rephrasing:
             return spent.args[0]
         for other in goals:
             self.run_.goal = lambda other=other: self.graph.same(other.left, other.right)
+            self.run_.waves = WAVES
             stopped = self.run_.run()
             if self.graph.same(other.left, other.right):
                 self.graph.union(self.first, self.second, other.step)
                 self.graph.rebuild()
                 return "goal"
-            if stopped != "saturated":
+            if stopped not in ("saturated", "rounds"):
                 break
         return stopped
 

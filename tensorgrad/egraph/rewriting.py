@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
 
@@ -22,12 +22,17 @@ Proposal = tuple[Pattern, dict[tuple[str, int], int]]
 
 @dataclass(slots=True)
 class Rewriter:
-    """Applies proposals to one e-graph. Matches whose conditions are not known yet wait in `pending`."""
+    """Applies proposals to one e-graph. Matches whose conditions are not known yet wait in `pending`.
+
+    A directed rule is used once in a node: what it makes of the node has the other places, so all are reached, without
+    all subsets of places being tried.
+    """
 
     graph: EGraph
     facts: Facts
     pending: list[tuple[Pattern, Handle, Substitution, Place]] = field(default_factory=list["tuple[Pattern, Handle, Substitution, Place]"])
     uses: dict[str, int] = field(default_factory=dict[str, int])
+    _used: set[tuple[str, Handle]] = field(default_factory=set["tuple[str, Handle]"])
 
     def apply(self, proposal: Proposal) -> bool:
         """Apply one proposal everywhere it matches; whether anything new came of it."""
@@ -37,12 +42,18 @@ class Rewriter:
         if root is None or (member in self.graph.dead and root[0] != "class"):
             return False
         changed = False
-        matches = list(self._matches(pattern, hints, member))
+        once = pattern.cuts or (not pattern.rewrite.explore and pattern.kind in ("network", "total"))
+        if once and (pattern.rewrite.name, member) in self._used:
+            return False
+        matches: Iterable[tuple[Substitution, Place]] = self._matches(pattern, hints, member)
         if pattern.cuts:
-            matches.sort(key=lambda match: self._largest_part(match[0]))
+            matches = sorted(matches, key=lambda match: self._largest_part(match[0]))
+        elif not once:
+            matches = list(matches)
         for s, place in matches:
             changed = self._use(pattern, member, s, place) or changed
-            if changed and pattern.cuts:
+            if changed and once:
+                self._used.add((pattern.rewrite.name, member))
                 break
         return changed
 

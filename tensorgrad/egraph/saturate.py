@@ -16,6 +16,9 @@ from tensorgrad.egraph.rewriting import Proposal, Rewriter
 Stopped = Literal["goal", "saturated", "seconds", "nodes", "rounds"]
 Goal = Callable[[], bool]
 
+WAVES = 12
+"""Times that the schedule goes on to identities, distribution and factoring before it stops by itself."""
+
 EXPLORED = 64
 """Proposals of undirected identities applied in one round; the rest wait for the next."""
 
@@ -30,6 +33,7 @@ class Saturation:
     rounds: int = 200
     factoring: bool = True
     each_sum: bool = False
+    waves: int = WAVES
     done_rounds: int = 0
     facts: Facts = field(init=False)
     rewriter: Rewriter = field(init=False)
@@ -52,7 +56,7 @@ class Saturation:
                 if self.goal():
                     return "goal"
                 if not self._round():
-                    return "goal" if self.goal() else "saturated"
+                    return "goal" if self.goal() else "saturated" if self.waves > 0 else "rounds"
                 self.done_rounds += 1
             return "rounds"
         except BudgetSpentError as spent:
@@ -81,6 +85,9 @@ class Saturation:
         changed = self._new_nodes() or changed or bool(self.graph.merged)
         if changed:
             return True
+        if not (self._to_distribute or self._waiting or self._to_factor) or self.waves <= 0:
+            return False
+        self.waves -= 1
         return self._distribute() or self._explore() or self._factor()
 
     def _new_nodes(self) -> bool:

@@ -113,7 +113,7 @@ def prove(
         second = _aligned(insert(graph, right), left, right)
         run = Saturation(graph, engine, goal=lambda: graph.same(first, second))
         stopped = run.run()
-        if stopped == "saturated":
+        if stopped in ("saturated", "rounds"):
             stopped = Rephrasing(graph, run, first, second).run()
     finally:
         engine.tables.end()

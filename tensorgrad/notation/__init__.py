@@ -1,4 +1,4 @@
-"""The notation: text to tensors (`parse`, `parse_claim`, `parse_file`) and tensors to text (`to_text`, `to_exact_text`)."""
+"""The notation: text to tensors (`parse`, `parse_claim`, `parse_file`) and back (`to_text`, `to_exact_text`)."""
 
 from tensorgrad.notation.claims import (
     BadLine,

@@ -1,7 +1,7 @@
 """Finding the matrix expression of a diagram: vectors and matrices joined by edges, reduced step by step.
 
-Every step replaces pieces around one edge by one piece: `M @ v`, `M @ N`, `v * w`, `tr(M)`, `diag(M)`, `sum(v)` ... What
-cannot be reduced to one piece per group of boundary edges has no matrix notation.
+Every step replaces pieces around one edge by one piece: `M @ v`, `M @ N`, `v * w`, `tr(M)`, `diag(M)`, `sum(v)` ...
+What cannot be reduced to one piece per group of boundary edges has no matrix notation.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ class Reduction:
                     return self.scalar(call("sum", text), piece)
                 if len(others) == 1 and others[0].edges == piece.edges and not others[0].parts:
                     other = others[0].element().forward.s
-                    return self.scalar(call("norm2", text) if text == other else call("dot", text, other), piece, others[0])
+                    return self.scalar(
+                        call("norm2", text) if text == other else call("dot", text, other), piece, others[0]
+                    )
         return False
 
     def fused(self, flat: Piece) -> bool:
@@ -280,11 +282,13 @@ class Reduction:
         return self.link(edge, matrices, [vector_element(call("diag", vectors[0].element().forward.s))])
 
     def rename(self, old: int, new: int) -> None:
-        """Move all legs of a summed edge to another edge."""
+        """Move all legs of a summed edge to another edge; a summed edge without legs is a factor, its size."""
         for piece in dict.fromkeys(self.legs[old]):
             self.drop(piece)
             piece.edges = tuple(new if e == old else e for e in piece.edges)
             self.put(piece)
+        if not self.legs[new] and not self.ends[new]:
+            self.put(Piece((new,), [vector_element(Text(f"ones[{self.dims[new]}]"))]))
 
     # ---- the boundary
 
@@ -319,7 +323,9 @@ class Reduction:
             found = matrices[0] if matrices[0].edges == (row, column) else matrices[0].turned()
             if not at_row and not at_column:
                 return found
-            diagonals = [[vector_element(call("diag", p.element().forward.s)) for p in side] for side in (at_row, at_column)]
+            diagonals = [
+                [vector_element(call("diag", p.element().forward.s)) for p in side] for side in (at_row, at_column)
+            ]
             return Piece((row, column), [*diagonals[0], *found.elements(), *diagonals[1]])
         if not at_row and not at_column:
             return Piece((row, column), [matrix_element(Text(f"ones[{self.dims[row]}, {self.dims[column]}]"))])

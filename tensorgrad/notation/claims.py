@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from tensorgrad.errors import FactError, NotationError, Place, TensorgradError
-from tensorgrad.notation.facts import FACTS, check_fact
+from tensorgrad.errors import NotationError, Place, TensorgradError
+from tensorgrad.notation.conditions import Condition, Span, laws_of, parse_conditions, read_condition, split_commas
+from tensorgrad.notation.facts import FACTS
 from tensorgrad.notation.goal import Goal
 from tensorgrad.notation.scope import Scope, parse_scope, read_scope
-from tensorgrad.notation.source import Source, near
-from tensorgrad.notation.syntax import Token, tokens
-from tensorgrad.tensor import Fact, Law, Tensor, Variable
+from tensorgrad.notation.source import Source
+from tensorgrad.notation.syntax import tokens
+from tensorgrad.tensor import Tensor
 
 Relation = Literal["=", "=>", "!=", "fact"]
-_LAWS = {"N": 2, "law": 2, "iid": 2}
 _HEAD = re.compile(r"(?P<name>[^\W\d][\w.'-]*)(?:[ \t]+\[(?P<source>[^\]\n]*)\])?(?=\s|$)")
-
-
-@dataclass(frozen=True, eq=False)
-class Condition:
-    """One item after `if`: a fact `invertible(A @ B)`, an equation, or the law of a variable `x ~ N(mu, Sigma)`."""
-
-    kind: Literal["fact", "equation", "law"]
-    tensor: Tensor
-    fact: Fact | None
-    right: Tensor | None
-    law: Law | None
-    place: Place
-
-    def __str__(self) -> str:
-        if self.law is not None:
-            return f"{self.tensor} ~ {self.law.kind}({', '.join(map(str, self.law.parameters))})"
-        if self.fact is not None:
-            return f"{self.fact}({self.tensor})"
-        return f"{self.tensor} = {self.right}"
 
 
 @dataclass(frozen=True, eq=False)
 class Claim:
     """A line of a rule or theorem file, or a goal of the command line.
 
-    `relation` is "fact" for a rule whose conclusion is a fact: then `concludes` is that condition and `left` its tensor.
+    `relation` is "fact" for a rule whose conclusion is a fact: `concludes` is that condition and `left` its tensor.
     """
 
     name: str
@@ -72,19 +53,13 @@ class BadLine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Parts:
     """The spans of a claim: left side, relation, right side, and the items after `if`."""
 
-    left: _Span
+    left: Span
     relation: Relation
-    right: _Span | None
-    conditions: tuple[_Span, ...]
+    right: Span | None
+    conditions: tuple[Span, ...]
 
 
 def parse(text: str, let: str = "", if_: str = "", *, scope: Scope | None = None) -> Tensor:
@@ -103,7 +78,7 @@ def parse(text: str, let: str = "", if_: str = "", *, scope: Scope | None = None
     for token in found:
         if token.text in ("=", "=>", "!="):
             raise source.error("this is a claim, not an expression: prove it, or give one side", token.start, token.end)
-    goal = Goal(source, scope, _laws(conditions))
+    goal = Goal(source, scope, laws_of(conditions))
     value = goal.read(0, len(text))
     goal.solve()
     return goal.tensor(value)
@@ -117,18 +92,15 @@ def parse_claim(text: str, let: str | Scope = "", if_: str = "") -> Claim:
     scope = parse_scope(let) if isinstance(let, str) else let
     source = Source(text)
     more = parse_conditions(if_, scope) if if_.strip() else ()
-    claim = _claim(source, _Span(0, len(text)), scope, "", "", source.place(0), more)
+    claim = _claim(source, Span(0, len(text)), scope, "", "", source.place(0), more)
     if if_.strip():
-        joined = f"{claim.text}, {if_.strip()}" if _split(source, _Span(0, len(text))).conditions else f"{text} if {if_.strip()}"
+        joined = (
+            f"{claim.text}, {if_.strip()}"
+            if _split(source, Span(0, len(text))).conditions
+            else f"{text} if {if_.strip()}"
+        )
         claim = replace(claim, text=" ".join(joined.split()))
     return claim
-
-
-def parse_conditions(text: str, scope: Scope) -> tuple[Condition, ...]:
-    """Read facts, equations and laws, separated by commas: `invertible(A), x ~ N(mu, Sigma)`."""
-    source = Source(text)
-    spans = _commas(tokens(source), 0, len(text), source)
-    return tuple(c for span in spans for c in _condition(source, span, scope))
 
 
 def parse_file(path: str | Path, filename: str | None = None) -> list[Claim | BadLine]:
@@ -161,11 +133,13 @@ def _lines(source: Source) -> Iterator[Claim | BadLine]:
                 scope = read_scope(source, span.start + 3, span.end, scope)
                 continue
             head = _head(source, span)
-            name = head.group("name")
+            name = str(head.group("name"))
             if name in names:
-                raise NotationError(f"the name {name} is used twice, first in line {names[name].line}: choose another", place)
+                raise NotationError(
+                    f"the name {name} is used twice, first in line {names[name].line}: choose another", place
+                )
             names[name] = place
-            body = _Span(head.end(), span.end)
+            body = Span(head.end(), span.end)
             yield _claim(source, body, scope, name, head.group("source") or "", place, ())
         except TensorgradError as error:
             yield BadLine(error, name, getattr(error, "place", None) or place)
@@ -174,36 +148,36 @@ def _lines(source: Source) -> Iterator[Claim | BadLine]:
         yield BadLine(NotationError("the file has no declarations and no claims", place), None, place)
 
 
-def _logical_lines(source: Source) -> Iterator[_Span]:
+def _logical_lines(source: Source) -> Iterator[Span]:
     """Spans of lines with their continuations; blank lines and comment lines are skipped."""
     start, end, at = -1, 0, 0
     for line in source.text.splitlines(keepends=True):
         blank = not line.strip() or line.lstrip().startswith("#")
         if not blank and (not line[0].isspace() or start < 0):
             if start >= 0:
-                yield _Span(start, end)
+                yield Span(start, end)
             start = at
         if not blank:
             end = at + len(line.rstrip())
         at += len(line)
     if start >= 0:
-        yield _Span(start, end)
+        yield Span(start, end)
 
 
-def _head(source: Source, span: _Span) -> re.Match[str]:
+def _head(source: Source, span: Span) -> re.Match[str]:
     match = _HEAD.match(source.text, span.start, span.end)
     after = source.text[match.end() : span.end].lstrip() if match else ""
     operator = r"[=@*/+.:~!,]|-\s" if match is None or match.group("source") is None else r"[=@*/.:~!,]"
     if match is None or not after or re.match(operator, after):
         raise source.error(
-            "a line starts with its name, then [source], then the claim: det-product [mc:18] det(A @ B) = det(A) * det(B)",
+            "a line starts with its name, then [source], then the claim, as in det-product [mc:18] det(A @ B) = ...",
             span.start,
             span.end,
         )
     return match
 
 
-def _split(source: Source, span: _Span) -> _Parts:
+def _split(source: Source, span: Span) -> _Parts:
     """Cut a claim at its relation and at `if`, outside all brackets."""
     found = tokens(source, span.start, span.end)
     depth, relation, condition = 0, None, None
@@ -221,38 +195,28 @@ def _split(source: Source, span: _Span) -> _Parts:
                 raise source.error("a second relation: a claim has one =, => or !=", token.start, token.end)
             relation = token
     end = condition.start if condition else span.end
-    right = _Span(relation.end, end) if relation else None
-    left = _Span(span.start, relation.start if relation else end)
-    items = _commas([t for t in found if condition and t.start >= condition.end], condition.end if condition else 0, span.end, source)
+    right = Span(relation.end, end) if relation else None
+    left = Span(span.start, relation.start if relation else end)
+    items = split_commas(
+        [t for t in found if condition and t.start >= condition.end],
+        condition.end if condition else 0,
+        span.end,
+        source,
+    )
     kind: Relation = "fact" if relation is None else relation.text  # type: ignore[assignment]
     return _Parts(left, kind, right, tuple(items) if condition else ())
 
 
-def _commas(found: Sequence[Token], start: int, end: int, source: Source) -> list[_Span]:
-    spans: list[_Span] = []
-    depth = 0
-    for token in found:
-        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
-        if token.text == "," and depth == 0:
-            spans.append(_Span(start, token.start))
-            start = token.end
-    spans.append(_Span(start, end))
-    for span in spans:
-        if found and not source.text[span.start : span.end].strip():
-            raise source.error("expected a fact, an equation or a law, as in invertible(A)", min(span.start, max(0, end - 1)))
-    return spans
-
-
 def _claim(
-    source: Source, span: _Span, scope: Scope, name: str, origin: str, place: Place, more: tuple[Condition, ...]
+    source: Source, span: Span, scope: Scope, name: str, origin: str, place: Place, more: tuple[Condition, ...]
 ) -> Claim:
     parts = _split(source, span)
-    conditions = more + tuple(c for item in parts.conditions for c in _condition(source, item, scope))
+    conditions = more + tuple(c for item in parts.conditions for c in read_condition(source, item, scope))
     text = " ".join(re.sub(r"#[^\n]*", "", source.text[span.start : span.end]).split())
     if parts.right is None:
         concludes = _conclusion(source, parts.left, scope)
         return Claim(name, origin, "fact", concludes.tensor, None, concludes, conditions, scope, place, text)
-    goal = Goal(source, scope, _laws(conditions))
+    goal = Goal(source, scope, laws_of(conditions))
     left = goal.read(parts.left.start, parts.left.end, "left side")
     right = goal.read(parts.right.start, parts.right.end, "right side")
     goal.agree(left, right)
@@ -262,86 +226,15 @@ def _claim(
     )
 
 
-def _laws(conditions: Sequence[Condition]) -> Mapping[str, Law]:
-    return {c.tensor.name: c.law for c in conditions if c.law is not None and isinstance(c.tensor, Variable)}
-
-
-def _conclusion(source: Source, span: _Span, scope: Scope) -> Condition:
+def _conclusion(source: Source, span: Span, scope: Scope) -> Condition:
     found = tokens(source, span.start, span.end)
     if not found:
         raise source.error("the claim is empty", span.start)
-    if len(found) > 2 and found[0].text in FACTS and found[1].text == "(":
-        return _condition(source, span, scope)[0]
-    raise source.error("a claim needs =, => or != between its two sides, or is a fact, as in symmetric(A @ A.T)", found[-1].end - 1)
-
-
-def _condition(source: Source, span: _Span, scope: Scope) -> list[Condition]:
-    found = tokens(source, span.start, span.end)
-    if not found:
-        raise source.error("expected a fact, an equation or a law, as in invertible(A)", max(0, span.start - 1))
-    place = source.place(found[0].start, found[-1].end)
-    equation = next((t for t in _outer(found) if t.text == "="), None)
-    if len(found) > 1 and found[1].text == "~":
-        return _law(source, found, scope, place)
-    if equation is not None:
-        goal = Goal(source, scope)
-        left = goal.read(span.start, equation.start, "left side")
-        right = goal.read(equation.end, span.end, "right side")
-        goal.agree(left, right)
-        goal.solve()
-        return [Condition("equation", goal.tensor(left), None, goal.tensor(right), None, place)]
-    head = found[0]
-    if len(found) < 4 or found[1].text != "(" or found[-1].text != ")" or head.text not in FACTS:
-        hint = near(head.text, FACTS) if head.kind == "name" else ""
-        raise source.error(
-            f"expected a fact such as invertible(A), an equation or a law x ~ N(mu, Sigma){hint}", head.start, found[-1].end
-        )
-    goal = Goal(source, scope)
-    value = goal.read(found[1].end, found[-1].start)
-    goal.solve()
-    tensor, fact = goal.tensor(value), Fact(head.text)
-    try:
-        check_fact(fact, tensor.dims, " ".join(source.text[found[1].end : found[-1].start].split()))
-    except FactError as error:
-        raise NotationError(str(error), place) from None
-    return [Condition("fact", tensor, fact, None, None, place)]
-
-
-def _outer(found: Sequence[Token]) -> Iterator[Token]:
-    depth = 0
     for token in found:
-        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
-        if depth == 0:
-            yield token
-
-
-def _law(source: Source, found: Sequence[Token], scope: Scope, place: Place) -> list[Condition]:
-    """`x ~ N(mu, Sigma)`; a covariance given by a bare name is positive definite."""
-    name, kind = found[0], found[2] if len(found) > 2 else found[1]
-    variable = scope.variables.get(name.text)
-    if variable is None:
-        raise source.error(f"unknown name {name.text}{near(name.text, scope.variables)}: a law is of a declared variable", name.start, name.end)
-    if kind.text not in _LAWS or len(found) < 6 or found[3].text != "(" or found[-1].text != ")":
-        raise source.error("expected a law: N(mu, Sigma), law(mu, Sigma) or iid(0, 1)", kind.start, found[-1].end)
-    spans = _commas(found[4:-1], found[3].end, found[-1].start, source)
-    if len(spans) != 2:
-        raise source.error(f"{kind.text} has two parameters, as in {kind.text}(mu, Sigma), not {len(spans)}", kind.start, found[-1].end)
-    wanted = ((), ()) if kind.text == "iid" else (variable.dims, variable.dims * 2)
-    parameters: list[Tensor] = []
-    for span, dims in zip(spans, wanted, strict=True):
-        goal = Goal(source, scope)
-        value = goal.read(span.start, span.end)
-        goal.solve()
-        parameters.append(goal.tensor(value))
-        if value.named or parameters[-1].dims != dims:
-            raise source.error(
-                f"{kind.text}(...) of {scope.describe(variable.name)} needs a parameter of dims {' '.join(map(str, dims)) or 'scalar'} "
-                f"here, found {value.shape()}",
-                value.node.start,
-                value.node.end,
-            )
-    conditions = [Condition("law", variable, None, None, Law(kind.text, tuple(parameters)), place)]
-    covariance = parameters[1]
-    if kind.text != "iid" and isinstance(covariance, Variable) and covariance.order and not covariance.has("pd"):
-        conditions.append(Condition("fact", covariance, Fact("pd"), None, None, place))
-    return conditions
+        if token.text == "==":
+            raise source.error("equality is written =", token.start, token.end)
+    if len(found) > 2 and found[0].text in FACTS and found[1].text == "(":
+        return read_condition(source, span, scope)[0]
+    raise source.error(
+        "a claim needs =, => or != between its two sides, or is a fact, as in symmetric(A @ A.T)", found[-1].end - 1
+    )

@@ -76,7 +76,9 @@ def _consistent(facts: Sequence[Fact], name: str) -> None:
 def check_fact(fact: Fact, dims: Sequence[Poly], name: str) -> None:
     """Raise FactError when no tensor of these dims can have the fact."""
     if fact.name not in FACTS:
-        raise FactError(f"{name}: no fact is called {fact.name}{near(fact.name, FACTS)}; facts are {', '.join(sorted(FACTS))}")
+        raise FactError(
+            f"{name}: no fact is called {fact.name}{near(fact.name, FACTS)}; facts are {', '.join(sorted(FACTS))}"
+        )
     shape = f"{name} : {' '.join(map(str, dims)) or 'scalar'}"
     if fact.axes:
         _check_axes(fact, dims, shape)

@@ -18,6 +18,8 @@ def fuse(r: Reduction, flat: Piece) -> bool:
         return False
     if ONE in flat.parts:
         return _without_ones(r, flat)
+    if _two_flats(r, flat):
+        return True
     whole, parts = flat.edges[0], flat.edges[1:]
     beside = [_beside(r, flat, e) for e in parts]
     if all(b is not None and len(b.edges) == 1 for b in beside):
@@ -39,6 +41,41 @@ def fuse(r: Reduction, flat: Piece) -> bool:
         r.put(Piece((whole,), [vector_element(call("vec", turned.element().forward.s))]))
         return True
     return _matrices(r, flat, a, b) or _beside_nothing(r, flat, a, b)
+
+
+def _two_flats(r: Reduction, flat: Piece) -> bool:
+    """Two flats on one fused edge unify their equal parts; two on the same parts unify their fused edges."""
+    whole, parts = flat.edges[0], flat.edges[1:]
+    for other in r.legs[whole]:
+        if (
+            other is flat
+            or other.parts != flat.parts
+            or r.ends[whole]
+            or len(r.legs[whole]) > 2
+            or other.edges[0] != whole
+        ):
+            continue
+        pairs = [(a, b) if not r.ends[a] else (b, a) for a, b in zip(parts, other.edges[1:], strict=True)]
+        if (
+            set(parts) & set(other.edges)
+            or len(set(other.edges)) < len(other.edges)
+            or any(r.ends[old] for old, _ in pairs)
+        ):
+            continue
+        r.drop(flat, other)
+        for old, new in pairs:
+            r.rename(old, new)
+        return True
+    for other in r.legs[parts[0]]:
+        if other is flat or not other.parts or other.edges[1:] != parts or other.edges[0] == whole:
+            continue
+        far = other.edges[0]
+        if any(r.ends[e] or len(r.legs[e]) > 2 for e in parts) or (r.ends[whole] and r.ends[far]):
+            continue
+        r.drop(flat, other)
+        r.rename(*((whole, far) if not r.ends[whole] else (far, whole)))
+        return True
+    return False
 
 
 def _without_ones(r: Reduction, flat: Piece) -> bool:
@@ -105,7 +142,9 @@ def _matrices(r: Reduction, flat: Piece, a: Piece, b: Piece) -> bool:
     if other is not None:
         left = _facing(a, first) if far_a is not None else vector_element(r.identity(flat.parts[0]))
         right = _facing(b, second) if far_b is not None else vector_element(r.identity(flat.parts[1]))
-        element = Element(call("kron", left.forward.s, right.forward.s), call("kron", left.backward.s, right.backward.s))
+        element = Element(
+            call("kron", left.forward.s, right.forward.s), call("kron", left.backward.s, right.backward.s)
+        )
         r.drop(flat, other, *(p for p in (a, b) if p is not other))
         r.put(Piece((whole, other.edges[0]), [element]))
         return True
@@ -113,7 +152,10 @@ def _matrices(r: Reduction, flat: Piece, a: Piece, b: Piece) -> bool:
         return False
     far = far_a if far_a is not None else far_b
     assert far is not None
-    texts = [_facing(p, e).forward.s if f is not None else _column(p).s for p, e, f in ((a, first, far_a), (b, second, far_b))]
+    texts = [
+        _facing(p, e).forward.s if f is not None else _column(p).s
+        for p, e, f in ((a, first, far_a), (b, second, far_b))
+    ]
     r.drop(flat, a, b)
     r.put(Piece((whole, far), [matrix_element(call("kron", *texts))]))
     return True
@@ -143,7 +185,11 @@ def _other_flat(r: Reduction, flat: Piece, a: Piece, b: Piece, far_a: int | None
     for piece in r.legs[ends[0]]:
         if piece is flat or not piece.parts or piece.edges[1:] != ends or piece.edges[0] == flat.edges[0]:
             continue
-        if (far_a is None and piece is not a) or (far_b is None and piece is not b) or (far_a is None and far_b is None):
+        if (
+            (far_a is None and piece is not a)
+            or (far_b is None and piece is not b)
+            or (far_a is None and far_b is None)
+        ):
             continue
         if all(len(r.legs[e]) == 2 and not r.ends[e] for e in ends):
             return piece

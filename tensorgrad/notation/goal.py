@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tensorgrad.notation.calls import BRACKETS
 from tensorgrad.notation.reader import Reader
 from tensorgrad.notation.scope import Scope
 from tensorgrad.notation.source import Source, listed
 from tensorgrad.notation.syntax import Syntax, read_expression
 from tensorgrad.notation.values import Value, build, solve
+from tensorgrad.notation.vocabulary import BRACKETS
 from tensorgrad.tensor import Law, Tensor, align
 
 
@@ -34,8 +34,8 @@ class Goal:
             named = left if left.named else right
             raise self.reader.error(
                 right.node,
-                f"one side has named edges ({listed(named.names)}), the other positions: index it, (...)[{', '.join(named.names)}]"
-                + shapes,
+                f"one side has named edges ({listed(named.names)}), the other positions: "
+                f"index it, (...)[{', '.join(named.names)}]" + shapes,
             )
         if left.named or right.named:
             if set(left.names) != set(right.names):
@@ -44,7 +44,8 @@ class Goal:
             for name, dim in left.sizes().items():
                 if not dim.unify(other[name]):
                     raise self.reader.error(
-                        right.node, f"the index {name} has size {dim} on the left and {other[name]} on the right" + shapes
+                        right.node,
+                        f"the index {name} has size {dim} on the left and {other[name]} on the right" + shapes,
                     )
             return
         if left.order != right.order:
@@ -54,7 +55,8 @@ class Goal:
         for axis, (p, q) in enumerate(zip(left.dims, right.dims, strict=True)):
             if not p.unify(q):
                 raise self.reader.error(
-                    right.node, f"the two sides differ in size: axis {axis} has size {p} on the left and {q} on the right" + shapes
+                    right.node,
+                    f"the two sides differ in size: axis {axis} has size {p} on the left and {q} on the right" + shapes,
                 )
 
     def solve(self) -> None:
@@ -88,7 +90,13 @@ def sizes_said(node: Syntax, scope: Scope) -> frozenset[str]:
         sizes: list[Syntax] = []
         if current.kind == "index" and current.parts[0].value in BRACKETS:
             base = current.parts[0].value
-            sizes = current.parts[2:] if base == "e" else current.parts[1:] if base in ("I", "ones", "zeros", "commutation") else []
+            sizes = (
+                current.parts[2:]
+                if base == "e"
+                else current.parts[1:]
+                if base in ("I", "ones", "zeros", "commutation")
+                else []
+            )
         elif current.kind == "slice":
             sizes = current.parts[1:]
         while sizes:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
-from tensorgrad.notation.matrix_text import (
-    Order,
-    Printing,
-    all_ones,
-    divisor,
-    moment_exponent,
-    positional,
-    weighted,
-)
+from tensorgrad.notation.matrix_text import moment_exponent, positional
 from tensorgrad.notation.net import Net, net_of
+from tensorgrad.notation.product_text import Order, Printing, all_ones, weighted
 from tensorgrad.notation.text import Text, call, index, poly, product, raised, summed
 from tensorgrad.sizes import MINUS_ONE, ONE
 from tensorgrad.tensor import (
@@ -102,14 +95,16 @@ def product_indexed(
     outer: tuple[list[Text], list[Text]] = [], []
     inner: tuple[list[Text], list[Text]] = [], []
     for node, edges in net.operands:
-        over, base = divisor(node)
+        over, base = printer.divisor(node)
         if not edges:
             text = yield printer.scalar(base)
             outer[not over].append(text)
             continue
         text = yield _operand(printer, net, base, edges, named, inside, extra, bound)
         inner[not over].append(text)
-    inner[0][:] = [_annotated(net, node, edges, named) or text for (node, edges), text in _with_edges(net, inner[0])]
+    inner[0][:] = [
+        _annotated(net, node, edges, named) or text for (node, edges), text in _with_edges(printer, net, inner[0])
+    ]
     inner[0].extend(_copies(net, letters, named, skip))
     inner[0].extend(Text(f"delta[{a}, {b}]") for a, b in extra)
     if bound:
@@ -118,8 +113,10 @@ def product_indexed(
     return product(net.coefficient, [*outer[0], *inner[0]], [*outer[1], *inner[1]])
 
 
-def _with_edges(net: Net, texts: Sequence[Text]) -> Iterable[tuple[tuple[Tensor, tuple[int, ...]], Text]]:
-    above = [(node, edges) for node, edges in net.operands if edges and divisor(node)[0]]
+def _with_edges(
+    printer: Printer, net: Net, texts: Sequence[Text]
+) -> Iterable[tuple[tuple[Tensor, tuple[int, ...]], Text]]:
+    above = [(node, edges) for node, edges in net.operands if edges and printer.divisor(node)[0]]
     return zip(above, texts, strict=True)
 
 
@@ -278,8 +275,6 @@ def _ones_edges(t: Tensor) -> tuple[str, ...]:
 def _apply(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str], top: bool) -> Printing:
     if t.function.name == "pow" and t.function.known:
         return (yield _power(printer, t, letters, taken))
-    if any(len(group) != 1 for groups in t.acted for group in groups):
-        return (yield indexed(printer, printer.keep(ungrouped(t)), letters, taken, True))
     if not t.function.elementwise or not _plain(t.args[0]):
         short = yield _by_position(printer, t, letters)
         if short is not None:
@@ -306,51 +301,26 @@ def _apply(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str], 
 
 def _plain(t: Tensor) -> bool:
     core = _core(t)
-    return isinstance(core, Variable | Scalar) or (isinstance(core, Apply) and core.function.elementwise and _plain(core.args[0]))
+    return isinstance(core, Variable | Scalar) or (
+        isinstance(core, Apply) and core.function.elementwise and _plain(core.args[0])
+    )
 
 
 def _restricted(t: Tensor, letters: Letters) -> dict[str, str]:
     return {e: letters[e] for e in t.edges}
 
 
-def ungrouped(t: Apply) -> Tensor:
-    """The same with every acted group of several edges fused to one by a flat, and the produced ones split."""
-    args: list[Tensor] = []
-    acted: list[tuple[tuple[str, ...], ...]] = []
-    flats: list[Tensor] = []
-    counter = 0
-    for argument, groups in zip(t.args, t.acted, strict=True):
-        factors, kept, single = [argument], list(argument.edges), list[tuple[str, ...]]()
-        for group in groups:
-            if len(group) == 1:
-                single.append(group)
-                continue
-            counter += 1
-            name = f"_f{counter}"
-            factors.append(Flat((name, *group), tuple(argument.sizes[e] for e in group)))
-            kept = [*(e for e in kept if e not in group), name]
-            single.append((name,))
-        args.append(Product(factors, kept) if len(factors) > 1 else argument)
-        acted.append(tuple(single))
-    produced: list[tuple[str, ...]] = []
-    for group in t.produced:
-        if len(group) == 1:
-            produced.append(group)
-            continue
-        counter += 1
-        name = f"_f{counter}"
-        flats.append(Flat((name, *group), tuple(t.sizes[e] for e in group)))
-        produced.append((name,))
-    single_edges = Apply(t.function, args, acted, tuple(produced))
-    return Product((single_edges, *flats), t.edges) if flats else single_edges
-
-
 def _power(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str]) -> Printing:
     base, exponent = t.args
     low = yield (indexed(printer, base, _restricted(base, letters), taken) if base.order else printer.scalar(base))
-    high = yield (indexed(printer, exponent, _restricted(exponent, letters), taken) if exponent.order else printer.scalar(exponent))
-    if isinstance(exponent, Scalar) and exponent.value is MINUS_ONE:
-        return product(ONE, [], [low])
+    high = yield (
+        indexed(printer, exponent, _restricted(exponent, letters), taken)
+        if exponent.order
+        else printer.scalar(exponent)
+    )
+    over, _ = printer.divisor(t)
+    if not over and isinstance(exponent, Scalar):
+        return product(ONE, [], [low if exponent.value is MINUS_ONE else raised(low, poly(-exponent.value))])
     return raised(low, high)
 
 
@@ -360,7 +330,9 @@ def _derivative(printer: Printer, t: Derivative, letters: Letters, taken: frozen
         return short
     inside = taken | set(letters.values())
     inner = yield (
-        indexed(printer, t.tensor, _restricted(t.tensor, letters), inside, True) if t.tensor.order else printer.scalar(t.tensor)
+        indexed(printer, t.tensor, _restricted(t.tensor, letters), inside, True)
+        if t.tensor.order
+        else printer.scalar(t.tensor)
     )
     target = index(Text(t.variable.name), (letters[name] for name in t.names))
     return call("grad", inner.s, target.s)
@@ -404,5 +376,3 @@ def ordered(printer: Printer, t: Tensor, order: Order) -> Printing:
     inner = yield indexed(printer, t, letters, frozenset(), True)
     head = "mat" if len(order) == 2 else "ten"
     return call(f"{head}[{', '.join(letters.values())}]", inner.s)
-
-

@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tensorgrad.sizes import ONE, Poly
-from tensorgrad.tensor import Delta, Product, Rename, Scalar, Sum, Tensor, Variable, Zero
+from tensorgrad.tensor import (
+    Apply,
+    Delta,
+    Flat,
+    Product,
+    Rename,
+    Scalar,
+    Sum,
+    Tensor,
+    Variable,
+    Zero,
+    postorder,
+    walk,
+    with_children,
+)
 
 
 @dataclass(slots=True)
@@ -91,9 +105,13 @@ class _Builder:
 
 
 def inlined(node: Product) -> bool:
-    """Whether a nested product is only structure (renamed or copied), so that no parentheses are worth keeping."""
-    solid = [f for f in node.factors if not isinstance(f, Delta | Scalar)]
-    return len(solid) <= 1
+    """Whether a nested product is only structure (renamed, copied, fused), so that no parentheses are worth keeping.
+
+    A product with both flats and copies stays: it may be a kron with an identity.
+    """
+    solid = [f for f in node.factors if not isinstance(f, Delta | Scalar | Flat)]
+    kinds = {type(f) for f in node.factors}
+    return len(solid) <= 1 and not {Flat, Delta} <= kinds
 
 
 def net_of(t: Tensor, deep: bool = False) -> Net:
@@ -138,3 +156,50 @@ def _close(net: Net) -> None:
 def symmetric(node: Tensor) -> bool:
     """Whether a matrix is declared symmetric, so that its transpose need not be written."""
     return isinstance(node, Variable) and node.order == 2 and (node.has("symmetric") or node.has("diagonal"))
+
+
+def ungrouped_everywhere(t: Tensor) -> Tensor:
+    """The tensor with every function that acts on groups of several edges acting on fused edges instead."""
+
+    def grouped(node: Tensor) -> bool:
+        return isinstance(node, Apply) and any(len(group) != 1 for groups in node.acted for group in groups)
+
+    if not any(grouped(node) for node in walk(t)):
+        return t
+    done: dict[int, Tensor] = {}
+    for node in postorder(t):
+        new = with_children(node, tuple(done[id(c)] for c in node.children))
+        done[id(node)] = ungrouped(new) if isinstance(new, Apply) and grouped(new) else new
+    return done[id(t)]
+
+
+def ungrouped(t: Apply) -> Tensor:
+    """The same with every acted group of several edges fused to one by a flat, and the produced ones split."""
+    args: list[Tensor] = []
+    acted: list[tuple[tuple[str, ...], ...]] = []
+    flats: list[Tensor] = []
+    counter = 0
+    for argument, groups in zip(t.args, t.acted, strict=True):
+        factors, kept, single = [argument], list(argument.edges), list[tuple[str, ...]]()
+        for group in groups:
+            if len(group) == 1:
+                single.append(group)
+                continue
+            counter += 1
+            name = f"_f{counter}"
+            factors.append(Flat((name, *group), tuple(argument.sizes[e] for e in group)))
+            kept = [*(e for e in kept if e not in group), name]
+            single.append((name,))
+        args.append(Product(factors, kept) if len(factors) > 1 else argument)
+        acted.append(tuple(single))
+    produced: list[tuple[str, ...]] = []
+    for group in t.produced:
+        if len(group) == 1:
+            produced.append(group)
+            continue
+        counter += 1
+        name = f"_f{counter}"
+        flats.append(Flat((name, *group), tuple(t.sizes[e] for e in group)))
+        produced.append((name,))
+    single_edges = Apply(t.function, args, acted, tuple(produced))
+    return Product((single_edges, *flats), t.edges) if flats else single_edges

@@ -7,13 +7,15 @@ from typing import Any
 
 from tensorgrad.notation.goal import sizes_said
 from tensorgrad.notation.index_text import fresh, indexed, ordered
-from tensorgrad.notation.matrix_text import Order, Printing, positional
+from tensorgrad.notation.matrix_text import positional
+from tensorgrad.notation.net import ungrouped_everywhere
+from tensorgrad.notation.product_text import Order, Printing
+from tensorgrad.notation.scope import Scope
 from tensorgrad.notation.source import Source
 from tensorgrad.notation.syntax import Syntax, read_expression
 from tensorgrad.notation.text import Text, call
-from tensorgrad.notation.scope import Scope
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Apply, Delta, Scalar, Tensor, Variable, walk
+from tensorgrad.tensor import Apply, Delta, Scalar, Tensor, Variable, power, walk
 
 
 class Printer:
@@ -25,7 +27,25 @@ class Printer:
             [n.name for n in walk(t) if isinstance(n, Variable)]
             + [n.function.name for n in walk(t) if isinstance(n, Apply) and not n.function.known]
         )
-        self._kept: list[Tensor] = []
+        self._kept: list[Tensor] = [t]
+        self._powers: dict[int, Tensor] = {}
+
+    def divisor(self, node: Tensor) -> tuple[bool, Tensor]:
+        """(True, x) for a factor x; (False, x) for a factor 1 / x, which is a power with a negative whole exponent."""
+        if not isinstance(node, Apply) or node.function.name != "pow" or set(node.edges) != set(node.args[0].edges):
+            return True, node
+        exponent = node.args[1]
+        if not isinstance(exponent, Scalar) or not exponent.value.is_constant:
+            return True, node
+        k = exponent.value.number
+        if k >= 0 or k.denominator != 1:
+            return True, node
+        if k == -1:
+            return False, node.args[0]
+        found = self._powers.get(id(node))
+        if found is None:
+            found = self._powers[id(node)] = power(node.args[0], -k)
+        return False, found
 
     def identity(self, dim: Poly) -> Text:
         """The identity matrix."""
@@ -45,6 +65,10 @@ class Printer:
                 text = yield indexed(self, t, {}, frozenset(), True)
             self.memo[key] = text
         return self.memo[key]
+
+    def positional(self, t: Tensor, order: Order) -> Printing:
+        """A tensor in matrix notation with its edges as axes in this order, or None."""
+        return (yield positional(self, t, order))
 
     def ordered(self, t: Tensor, order: Order) -> Printing:
         """A tensor by position, with `mat[i, j](...)` where it has no matrix notation."""
@@ -84,6 +108,7 @@ def to_exact_text(t: Tensor) -> str:
 
 
 def _print(t: Tensor, order: Order | None) -> str:
+    t = ungrouped_everywhere(t)
     printer = Printer(t)
     text: Text | None = None
     if not t.order:

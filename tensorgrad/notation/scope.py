@@ -194,7 +194,9 @@ class _Declaration:
             if token.kind != "name":
                 raise self.error(f"expected a name to declare, found {token.text}", token)
             if token.text in RESERVED:
-                raise self.error(f"{token.text} is a name of the notation and cannot be declared: choose another", token)
+                raise self.error(
+                    f"{token.text} is a name of the notation and cannot be declared: choose another", token
+                )
             if token.text in places:
                 raise self.error(f"{token.text} is declared twice in one let: keep one declaration", token)
             places[token.text] = token
@@ -213,7 +215,9 @@ class _Declaration:
         span = (facts[0].start, facts[-1].end) if facts else (0, 0)
         if words and words[0].text == "scalar":
             if len(words) > 1:
-                raise self.error(f"expected a fact after scalar, found {words[1].text}{near(words[1].text, FACTS)}", words[1])
+                raise self.error(
+                    f"expected a fact after scalar, found {words[1].text}{near(words[1].text, FACTS)}", words[1]
+                )
             return [], span
         found: list[tuple[Poly, Token]] = []
         begin, depth = 0, 0
@@ -223,7 +227,7 @@ class _Declaration:
             after = words[k + 1] if k + 1 < len(words) else None
             starts = after is None or after.kind in ("name", "number") or after.text == "("
             if token.kind == "name" and (fact := _meant(token.text)):
-                raise self.error(f"{token.text} is no fact: did you mean {fact}?", token)
+                raise self.error(f"{token.text} is neither a size nor a fact: did you mean {fact}?", token)
             if (ends and starts and depth == 0) or after is None:
                 first = words[begin]
                 found.append((read_size(self.source, first.start, token.end), first))
@@ -241,8 +245,12 @@ class _Declaration:
 
 
 def _meant(word: str) -> str:
-    """The long fact name that a word among the dims looks like, or ''."""
-    found = get_close_matches(word, sorted(f for f in FACTS if len(f) > 5), n=1, cutoff=0.8) if 5 < len(word) < 40 else []
+    """The long fact (or `function`, `scalar`) that a word among the dims looks like, or ''."""
+    found = (
+        get_close_matches(word, sorted(f for f in (*FACTS, "function", "scalar") if len(f) > 5), n=1, cutoff=0.8)
+        if 5 < len(word) < 40
+        else []
+    )
     return found[0] if found else ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tensorgrad.function import FUNCTIONS
+from tensorgrad.notation.operators import merge
 from tensorgrad.notation.reader import Reader, constant
 from tensorgrad.notation.scope import size_of
 from tensorgrad.notation.syntax import Syntax
@@ -106,7 +107,7 @@ def norm(reader: Reader, node: Syntax, v: Value) -> Value:
 
 def dot(reader: Reader, node: Syntax, v: Value, w: Value) -> Value:
     """dot(X, Y): the sum of all entries of X * Y."""
-    reader.merge(node, v, w, "take the dot product of")
+    merge(reader, node, v, w, "take the dot product of")
     return keep(reader, node, (v, w), (), ())
 
 
@@ -158,8 +159,8 @@ def khatri_rao(reader: Reader, node: Syntax, v: Value, w: Value) -> Value:
     if not v.dims[1].unify(w.dims[1]):
         raise reader.error(
             node,
-            f"khatri_rao needs equally many columns, but {reader.show(v.node)} is {v.shape()} and {reader.show(w.node)} is "
-            f"{w.shape()}{reader.bindings(node)}",
+            f"khatri_rao needs equally many columns, but {reader.show(v.node)} is {v.shape()} and "
+            f"{reader.show(w.node)} is {w.shape()}{reader.bindings(node)}",
         )
     v.edges[1].join(w.edges[1])
     edge, dim = Edge(), fuse(reader, node, (v.dims[0], w.dims[0]))
@@ -301,5 +302,3 @@ def count_of(reader: Reader, node: Syntax, what: str) -> int:
     if node.kind != "number" or value.denominator != 1 or value > _LARGEST_COUNT:
         raise reader.error(node, f"{what} needs an integer from 0 to {_LARGEST_COUNT} here, found {reader.show(node)}")
     return int(value)
-
-

@@ -62,7 +62,13 @@ def _bad_character(character: str) -> str:
     if character in "'\"":
         return "this quote is never closed on its line"
     shown = repr(character) if character.isprintable() else f"'\\x{ord(character):02x}'"
-    hints = {"^": "; a power is written **", "%": "", "{": "; group with ( )", "&": "", "|": "; the absolute value is abs(x)"}
+    hints = {
+        "^": "; a power is written **",
+        "%": "",
+        "{": "; group with ( )",
+        "&": "",
+        "|": "; the absolute value is abs(x)",
+    }
     return f"the character {shown} is not part of the notation{hints.get(character, '')}"
 
 
@@ -153,7 +159,9 @@ class _Parser:
         if len(mantissa) > _LONGEST_NUMBER or len(exponent) > 4 or abs(int(exponent or 0)) > _LONGEST_NUMBER:
             raise self.source.error(f"a number of more than {_LONGEST_NUMBER} digits", token.start, token.end)
         text = mantissa + ("0" if mantissa.endswith(".") else "")
-        return Syntax("number", token.start, token.end, token.text, number=Fraction(text) * Fraction(10) ** int(exponent or 0))
+        return Syntax(
+            "number", token.start, token.end, token.text, number=Fraction(text) * Fraction(10) ** int(exponent or 0)
+        )
 
     def read_operator(self, token: Token) -> None:
         frame = self.frames[-1]
@@ -196,7 +204,11 @@ class _Parser:
     def close(self, token: Token) -> None:
         frame = self.frames[-1]
         if frame.opener != _CLOSING[token.text]:
-            message = f"{token.text} closes nothing" if not frame.opener else f"{token.text} does not close the {frame.opener}"
+            message = (
+                f"{token.text} closes nothing"
+                if not frame.opener
+                else f"{token.text} does not close the {frame.opener}"
+            )
             raise self.source.error(message, token.start)
         item = self.finish_item(frame)
         self.frames.pop()
@@ -218,7 +230,9 @@ class _Parser:
         return item
 
     def reduce(self, frame: _Frame, precedence: int, right: bool) -> None:
-        while frame.operators and (frame.operators[-1][0] > precedence or (frame.operators[-1][0] == precedence and not right)):
+        while frame.operators and (
+            frame.operators[-1][0] > precedence or (frame.operators[-1][0] == precedence and not right)
+        ):
             level, token = frame.operators.pop()
             if level == _UNARY:
                 inner = frame.operands.pop()

@@ -67,7 +67,11 @@ def split_coefficient(value: Poly) -> tuple[bool, list[Text], list[Text]]:
     above = [Text(s) if e == 1 else Text(f"{s}**{e}", POWER) for s, e in monomial if e > 0]
     below = [Text(s) if e == -1 else Text(f"{s}**{-e}", POWER) for s, e in monomial if e < 0]
     top, bottom = abs(coefficient.numerator), coefficient.denominator
-    return coefficient < 0, [*([Text(str(top))] if top != 1 else []), *above], [*([Text(str(bottom))] if bottom != 1 else []), *below]
+    return (
+        coefficient < 0,
+        [*([Text(str(top))] if top != 1 else []), *above],
+        [*([Text(str(bottom))] if bottom != 1 else []), *below],
+    )
 
 
 def product(coefficient: Poly, above: Sequence[Text], below: Sequence[Text], last: Text | None = None) -> Text:
@@ -81,6 +85,8 @@ def product(coefficient: Poly, above: Sequence[Text], below: Sequence[Text], las
         if alone and not negative:
             return last
         factors.append(last.at_least(MUL))
+    if len(bottoms) > 1:
+        bottoms = [Text(" * ".join(t.s for t in bottoms), MUL)]
     dividers = [t.at_least(POWER) for t in (*bottoms, *below)]
     if not factors:
         factors = ["1"]

@@ -1,8 +1,8 @@
 """Half-read expressions: tensors whose edge names and sizes are still being found out.
 
-Reading goes bottom up and makes a `Value` a subexpression; axes of positional expressions are `Edge`s that are identified
-(union-find) where they meet, sizes are `Dim`s likewise, so a size known anywhere in a goal is known everywhere it
-matters. When all is read the sizes are solved and `build` makes the tensors.
+Reading goes bottom up and makes a `Value` a subexpression; axes of positional expressions are `Edge`s that are
+identified (union-find) where they meet, sizes are `Dim`s likewise, so a size known anywhere in a goal is known
+everywhere it matters. When all is read the sizes are solved and `build` makes the tensors.
 """
 
 from __future__ import annotations
@@ -120,6 +120,8 @@ class Value:
     make: Make
     node: Syntax
     constant: Poly | None = None
+    power: tuple[Value, Poly] | None = None
+    """Base and exponent of `x ** 2` with a number as exponent: 1 / x ** 2 is x ** (-2)."""
 
     @property
     def order(self) -> int:
@@ -164,7 +166,6 @@ class Relation:
         for s in known:
             total = total * s
         return total
-
 
     def missing_part(self) -> bool:
         """Determine the one unknown part of a fused size by exact division; whether that was possible."""

@@ -1,0 +1,155 @@
+"""Conditions of claims: facts of expressions, equations, and laws of random variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tensorgrad.errors import FactError, NotationError, Place
+from tensorgrad.notation.facts import FACTS, check_fact
+from tensorgrad.notation.goal import Goal
+from tensorgrad.notation.scope import Scope
+from tensorgrad.notation.source import Source, near
+from tensorgrad.notation.syntax import Token, tokens
+from tensorgrad.tensor import Fact, Law, Tensor, Variable
+
+_LAWS = {"N": 2, "law": 2, "iid": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """One item after `if`: a fact `invertible(A @ B)`, an equation, or the law of a variable `x ~ N(mu, Sigma)`."""
+
+    kind: Literal["fact", "equation", "law"]
+    tensor: Tensor
+    fact: Fact | None
+    right: Tensor | None
+    law: Law | None
+    place: Place
+
+    def __str__(self) -> str:
+        if self.law is not None:
+            return f"{self.tensor} ~ {self.law.kind}({', '.join(map(str, self.law.parameters))})"
+        if self.fact is not None:
+            return f"{self.fact}({self.tensor})"
+        return f"{self.tensor} = {self.right}"
+
+
+def parse_conditions(text: str, scope: Scope) -> tuple[Condition, ...]:
+    """Read facts, equations and laws, separated by commas: `invertible(A), x ~ N(mu, Sigma)`."""
+    source = Source(text)
+    spans = split_commas(tokens(source), 0, len(text), source)
+    return tuple(c for span in spans for c in read_condition(source, span, scope))
+
+
+def split_commas(found: Sequence[Token], start: int, end: int, source: Source) -> list[Span]:
+    """The spans between the commas that stand outside all brackets."""
+    spans: list[Span] = []
+    depth = 0
+    for token in found:
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if token.text == "," and depth == 0:
+            spans.append(Span(start, token.start))
+            start = token.end
+    spans.append(Span(start, end))
+    for span in spans:
+        if found and not source.text[span.start : span.end].strip():
+            raise source.error(
+                "expected a fact, an equation or a law, as in invertible(A)", min(span.start, max(0, end - 1))
+            )
+    return spans
+
+
+def read_condition(source: Source, span: Span, scope: Scope) -> list[Condition]:
+    """One condition; a law with a covariance given by name says that it is pd, too."""
+    found = tokens(source, span.start, span.end)
+    if not found:
+        raise source.error("expected a fact, an equation or a law, as in invertible(A)", max(0, span.start - 1))
+    place = source.place(found[0].start, found[-1].end)
+    equation = next((t for t in _outer(found) if t.text == "="), None)
+    if len(found) > 1 and found[1].text == "~":
+        return _law(source, found, scope, place)
+    if equation is not None:
+        goal = Goal(source, scope)
+        left = goal.read(span.start, equation.start, "left side")
+        right = goal.read(equation.end, span.end, "right side")
+        goal.agree(left, right)
+        goal.solve()
+        return [Condition("equation", goal.tensor(left), None, goal.tensor(right), None, place)]
+    head = found[0]
+    if len(found) < 4 or found[1].text != "(" or found[-1].text != ")" or head.text not in FACTS:
+        hint = near(head.text, FACTS) if head.kind == "name" else ""
+        raise source.error(
+            f"expected a fact such as invertible(A), an equation or a law x ~ N(mu, Sigma){hint}",
+            head.start,
+            found[-1].end,
+        )
+    goal = Goal(source, scope)
+    value = goal.read(found[1].end, found[-1].start)
+    goal.solve()
+    tensor, fact = goal.tensor(value), Fact(head.text)
+    try:
+        check_fact(fact, tensor.dims, " ".join(source.text[found[1].end : found[-1].start].split()))
+    except FactError as error:
+        raise NotationError(str(error), place) from None
+    return [Condition("fact", tensor, fact, None, None, place)]
+
+
+def _outer(found: Sequence[Token]) -> Iterator[Token]:
+    depth = 0
+    for token in found:
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if depth == 0:
+            yield token
+
+
+def _law(source: Source, found: Sequence[Token], scope: Scope, place: Place) -> list[Condition]:
+    """`x ~ N(mu, Sigma)`; a covariance given by a bare name is positive definite."""
+    name, kind = found[0], found[2] if len(found) > 2 else found[1]
+    variable = scope.variables.get(name.text)
+    if variable is None:
+        raise source.error(
+            f"unknown name {name.text}{near(name.text, scope.variables)}: a law is of a declared variable",
+            name.start,
+            name.end,
+        )
+    if kind.text not in _LAWS or len(found) < 6 or found[3].text != "(" or found[-1].text != ")":
+        raise source.error("expected a law: N(mu, Sigma), law(mu, Sigma) or iid(0, 1)", kind.start, found[-1].end)
+    spans = split_commas(found[4:-1], found[3].end, found[-1].start, source)
+    if len(spans) != 2:
+        raise source.error(
+            f"{kind.text} has two parameters, as in {kind.text}(mu, Sigma), not {len(spans)}", kind.start, found[-1].end
+        )
+    wanted = ((), ()) if kind.text == "iid" else (variable.dims, variable.dims * 2)
+    parameters: list[Tensor] = []
+    for span, dims in zip(spans, wanted, strict=True):
+        goal = Goal(source, scope)
+        value = goal.read(span.start, span.end)
+        goal.solve()
+        parameters.append(goal.tensor(value))
+        if value.named or parameters[-1].dims != dims:
+            raise source.error(
+                f"{kind.text}(...) of {scope.describe(variable.name)} needs a parameter of dims "
+                f"{' '.join(map(str, dims)) or 'scalar'} here, found {value.shape()}",
+                value.node.start,
+                value.node.end,
+            )
+    conditions = [Condition("law", variable, None, None, Law(kind.text, tuple(parameters)), place)]
+    covariance = parameters[1]
+    if kind.text != "iid" and isinstance(covariance, Variable) and covariance.order and not covariance.has("pd"):
+        conditions.append(Condition("fact", covariance, Fact("pd"), None, None, place))
+    return conditions
+
+
+def laws_of(conditions: Sequence[Condition]) -> Mapping[str, Law]:
+    """The laws among conditions, by the name of their variable."""
+    return {c.tensor.name: c.law for c in conditions if c.law is not None and isinstance(c.tensor, Variable)}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a text."""
+
+    start: int
+    end: int
