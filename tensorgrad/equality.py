@@ -16,7 +16,7 @@ def same(a: Tensor, b: Tensor) -> bool:
     store = Store()
     handle, perm = insert(store, expand(a))
     other, other_perm = insert(store, expand(b))
-    axis = {e: p for e, p in zip(b.edges, other_perm, strict=True)}
+    axis = dict(zip(b.edges, other_perm, strict=True))
     return store.same((handle, perm), (other, tuple(axis[e] for e in a.edges)))
 
 
@@ -27,7 +27,7 @@ def isomorphisms(a: Tensor, b: Tensor) -> Iterator[dict[str, str]]:
     other, other_perm = store.resolve(insert(store, expand(b)))
     if handle != other:
         return
-    edge = {p: e for p, e in zip(other_perm, b.edges, strict=True)}
+    edge = dict(zip(other_perm, b.edges, strict=True))
     for permutation, sign in store.group_of(handle).all_elements():
         if sign > 0:
             yield {e: edge[permutation[p]] for e, p in zip(a.edges, perm, strict=True)}
@@ -46,7 +46,7 @@ def symmetries(t: Tensor) -> frozenset[frozenset[str]]:
     orbits: dict[str, set[str]] = {e: {e} for e in t.edges}
     store = Store()
     handle, perm = insert(store, expand(t))
-    edge = {p: e for p, e in zip(perm, t.edges, strict=True)}
+    edge = dict(zip(perm, t.edges, strict=True))
     for permutation, sign in store.group_of(handle).generators:
         if sign > 0:
             for a, b in enumerate(permutation):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd, lcm
-from typing import Any, Union
+from typing import Any, ClassVar, Union
 
 from tensorgrad.errors import SizeError
 
@@ -31,7 +31,7 @@ class Poly:
     """
 
     __slots__ = ("_key", "symbol_name", "symbols", "terms")
-    _table: dict[tuple[tuple[Monomial, Fraction], ...], Poly] = {}
+    _table: ClassVar[dict[tuple[tuple[Monomial, Fraction], ...], Poly]] = {}
     terms: tuple[tuple[Monomial, Fraction], ...]
     symbols: tuple[str, ...]
     """Names of the symbols it contains, sorted."""
@@ -258,7 +258,8 @@ def from_sympy(expression: Any) -> Poly:
     for term, number in expand(expression).as_coefficients_dict().items():
         powers = term.as_powers_dict()
         monomial: list[tuple[str, int]] = []
-        coefficient = Fraction(int(Rational(number).p), int(Rational(number).q))
+        ratio: Any = Rational(number)
+        coefficient = Fraction(int(ratio.p), int(ratio.q))
         for base, exponent in powers.items():
             if base == 1:
                 continue
@@ -286,7 +287,9 @@ def size(value: SizeLike) -> Poly:
         result = Poly.constant(value)
     elif isinstance(value, str):
         if not re.fullmatch(r"[^\W\d]\w*", value):
-            raise SizeError(f"{value!r} is not a size symbol: use a name such as 'n', an integer, or a sympy expression")
+            raise SizeError(
+                f"{value!r} is not a size symbol: use a name such as 'n', an integer, or a sympy expression"
+            )
         result = Poly.symbol(value)
     elif hasattr(value, "free_symbols"):
         result = from_sympy(value)

@@ -271,7 +271,9 @@ class Variable(Tensor):
         names = [edge for edge, _ in pairs]
         for edge in names:
             if names.count(edge) > 1:
-                raise EdgeError(f"{name} has two edges named {edge!r}: give them names, Variable({name!r}, i={edge}, j={edge})")
+                raise EdgeError(
+                    f"{name} has two edges named {edge!r}: give them names, Variable({name!r}, i={edge}, j={edge})"
+                )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "edges", tuple(names))
         object.__setattr__(self, "dims", tuple(size(s) for _, s in pairs))
@@ -393,7 +395,9 @@ class Product(Tensor):
         if edges is None:
             for edge, times in count.items():
                 if times > 2:
-                    raise EdgeError(f"the edge {edge!r} is in {times} factors: join more than two with a Delta, or use *")
+                    raise EdgeError(
+                        f"the edge {edge!r} is in {times} factors: join more than two with a Delta, or use *"
+                    )
             edges = [edge for edge, times in count.items() if times == 1]
         for edge in edges:
             if edge not in found:
@@ -443,7 +447,9 @@ class Apply(Tensor):
                     raise EdgeError(f"{function} cannot act on {edge!r}: its argument has {_listed(arg.edges)}")
             for edge, dim in arg.sizes.items():
                 if edge not in bound and batch.setdefault(edge, dim) is not dim:
-                    raise SizeError(f"the edge {edge!r} has sizes {batch[edge]} and {dim} in the arguments of {function}")
+                    raise SizeError(
+                        f"the edge {edge!r} has sizes {batch[edge]} and {dim} in the arguments of {function}"
+                    )
         first = args[0].sizes
         group_dims = [tuple(first[e] for e in group) for group in acted[0]]
         if function.square and _volume(group_dims[0]) is not _volume(group_dims[1]):
@@ -453,7 +459,9 @@ class Apply(Tensor):
         own: list[Poly] = []
         for group, source in zip(produced, function.produces, strict=True):
             if len(group) != len(group_dims[source]):
-                raise EdgeError(f"{function} produces {len(group_dims[source])} edges in place of {acted[0][source]}, not {group}")
+                raise EdgeError(
+                    f"{function} produces {len(group_dims[source])} edges in place of {acted[0][source]}, not {group}"
+                )
             own += group_dims[source]
         edges = (*batch, *(e for group in produced for e in group))
         _distinct(edges, f"the result of {function}")
@@ -534,7 +542,7 @@ class Derivative(Tensor):
     def __init__(
         self, tensor_: Tensor, variable: Variable, new_names: Mapping[str, str] | Sequence[str] | None = None
     ) -> None:
-        if not isinstance(variable, Variable):
+        if not isinstance(variable, Variable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise EdgeError("differentiate with respect to a Variable; substitute one for the expression first")
         if isinstance(new_names, Mapping):
             new_names = [new_names.get(e, e) for e in variable.edges]

@@ -382,13 +382,17 @@ def test_antisymmetric_zeros(text: str) -> None:
     zero = tg.Zero(edges=t.sizes)
     store = Store()
     if text in ("sum(K * (A + A.T))", "sum[i, j](lc[i, j, k] * (a[i] * b[j] + a[j] * b[i]))"):
-        assert (t - t) == zero  # a product with a sum is distributed by the e-graph; the factor's own symmetry shows here
+        assert (
+            t - t
+        ) == zero  # a product with a sum is distributed by the e-graph; the factor's own symmetry shows here
     assert t == zero
     assert store.is_zero(insert(store, t)[0])
     assert agree(t, zero, {s: 3 for s in "nmkl"}) is True
 
 
-@pytest.mark.parametrize("text", ["x @ K @ y", "tr(K @ A)", "tr(K @ K)", "K @ x", "K", "x @ K @ K @ x", "exp(K)", "K * K"])
+@pytest.mark.parametrize(
+    "text", ["x @ K @ y", "tr(K @ A)", "tr(K @ K)", "K @ x", "K", "x @ K @ K @ x", "exp(K)", "K * K"]
+)
 def test_not_every_antisymmetric_diagram_is_zero(text: str) -> None:
     t = parsed(text)
     assert t != tg.Zero(edges=t.sizes)
@@ -573,9 +577,11 @@ def test_kron_is_associative_with_sizes_of_all_kinds(sizes: tuple[str, str, str]
     let = f"A : {a} {b} ; B : {b} {c} ; C : {c} {a}"
     assert parsed("kron(kron(A, B), C)", let) == parsed("kron(A, kron(B, C))", let)
     assert parsed("kron(kron(A, B), C) + kron(A, kron(B, C))", let) == parsed("2 * kron(A, kron(B, C))", let)
-    assert parsed("kron(kron(A, B), C)", let) != parsed("kron(kron(B, A), C.T)", let.replace("C : h n", "C : n h")) if (
-        sizes == ("n", "n", "n")
-    ) else True
+    assert (
+        parsed("kron(kron(A, B), C)", let) != parsed("kron(kron(B, A), C.T)", let.replace("C : h n", "C : n h"))
+        if (sizes == ("n", "n", "n"))
+        else True
+    )
 
 
 def test_refinement_of_size_lists() -> None:
@@ -622,13 +628,17 @@ def test_two_hundred_operands() -> None:
     other = nx.Graph(graph)
     other.remove_edges_from([a, b])
     other.add_edges_from([(a[0], b[1]), (b[0], a[1])] if a[0] != b[0] else [(a[1], b[1]), (a[0], a[0])])
-    factors = [Variable("A", i="n", j="n", facts="symmetric").rename(i=f"v{x}", j=f"v{y}") for x, y in other.edges() if x != y]
+    factors = [
+        Variable("A", i="n", j="n", facts="symmetric").rename(i=f"v{x}", j=f"v{y}") for x, y in other.edges() if x != y
+    ]
     assert t != Product(factors, ("v0",))
 
 
 def test_two_hundred_different_operands() -> None:
     rng = random.Random(5)
-    factors = [Variable(f"A{k}", i="n", j="m", k="n").rename(i=f"e{k}", j=f"f{k // 3}", k=f"e{k + 1}") for k in range(200)]
+    factors = [
+        Variable(f"A{k}", i="n", j="m", k="n").rename(i=f"e{k}", j=f"f{k // 3}", k=f"e{k + 1}") for k in range(200)
+    ]
     t = Product(factors, ("e0", "e200", "f7"))
     rng.shuffle(factors)
     left, right = factors[:90], factors[90:]
@@ -675,8 +685,10 @@ def test_chain_of_two_thousand() -> None:
         t = Product((A.rename(j="j"), t.rename(i="j")), ("i",))
     other: Tensor = Delta("n", "i", "j")
     for k in range(2000):
-        other = Product((other.rename(j=f"k{k}"), A.rename(i=f"k{k}")), ("i", "j")) if k % 2 else Product(
-            (A.rename(j=f"k{k}"), other.rename(i=f"k{k}")), ("i", "j")
+        other = (
+            Product((other.rename(j=f"k{k}"), A.rename(i=f"k{k}")), ("i", "j"))
+            if k % 2
+            else Product((A.rename(j=f"k{k}"), other.rename(i=f"k{k}")), ("i", "j"))
         )
     assert t == Product((other, x.rename(i="j")), ("i",))
     nested: Tensor = x

@@ -257,19 +257,13 @@ def test_colours_count_as_they_are() -> None:
 
 
 def test_hub_with_equal_branches_needs_no_search() -> None:
-    edges = [
-        (c, p, q)
-        for k in range(1, 37, 3)
-        for c, p, q in [(0, 0, k), (1, k, k + 1), (0, k + 1, k + 2)]
-    ]
+    edges = [(c, p, q) for k in range(1, 37, 3) for c, p, q in [(0, 0, k), (1, k, k + 1), (0, k + 1, k + 2)]]
     result = run(([0] * 37, edges), budget=0)
     assert group_order(result.generators, 37) == math.factorial(12)
 
 
 def test_directed_ring_has_rotations_only() -> None:
-    edges = [(0, 2 * k, 2 * k + 1) for k in range(12)] + [
-        (1, 2 * k + 1, (2 * k + 2) % 24) for k in range(12)
-    ]
+    edges = [(0, 2 * k, 2 * k + 1) for k in range(12)] + [(1, 2 * k + 1, (2 * k + 2) % 24) for k in range(12)]
     graph = [0, 1] * 12, edges
     assert group_order(run(graph).generators, 24) == 12
     check_relabelling(graph, [(7 * v + 5) % 24 for v in range(24)])
@@ -281,12 +275,7 @@ def test_depth_is_no_limit() -> None:
     assert run(path).generators == (tuple(reversed(range(n))),)
     twins = (
         [0] * (2 * n),
-        [
-            (0, a, b)
-            for k in range(n - 1)
-            for a in (2 * k, 2 * k + 1)
-            for b in (2 * k + 2, 2 * k + 3)
-        ],
+        [(0, a, b) for k in range(n - 1) for a in (2 * k, 2 * k + 1) for b in (2 * k + 2, 2 * k + 3)],
     )
     assert len(run(twins).generators) == n + 1
     comb = nx.complement(nx.disjoint_union_all([nx.path_graph(2)] * 30))

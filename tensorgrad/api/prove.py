@@ -41,7 +41,14 @@ def prove(
     claim = parse_claim(goal, let, if_) if isinstance(goal, str) else goal
     if claim.right is None:
         raise UnsupportedError(f"a proof of {claim.text}: a goal is an equation; `tensorgrad check` tests fact rules")
-    left, right = (expand(side, conditions=claim.conditions) for side in (claim.left, claim.right))
+    try:
+        left, right = (expand(side, conditions=claim.conditions) for side in (claim.left, claim.right))
+    except UnsupportedError as missing:
+        # The numbers need no symbolic derivative: they may still refute the goal.
+        seen = _counterexample(claim.left, claim.right, claim, effort=2)
+        if seen is None:
+            raise
+        return Proof(status="refuted", seconds=perf_counter() - start, counterexample=seen, reason=str(missing))
     from tensorgrad.egraph import search
 
     loaded = rules if rules is not None else library()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Application, Handle, Legs, Ref
-from tensorgrad.diagram.symmetry import Signed, swap
+from tensorgrad.diagram.symmetry import Signed, even, swap
 from tensorgrad.function import FUNCTIONS, Function
 from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
@@ -34,7 +34,9 @@ class Call:
     produced: list[list[int]]
 
 
-def apply(store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[int]]], groups: Sequence[int] = ()) -> Ref:
+def apply(
+    store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[int]]], groups: Sequence[int] = ()
+) -> Ref:
     """The canonical application. Labels >= 0 are batch axes 0, 1, ... of the result, in order; produced axes follow."""
     structural = _structural(store, function, args, groups)
     return structural if structural is not None else _general(store, function, args, groups)
@@ -56,7 +58,7 @@ def power_node(store: Store, base: Handle, exponent: Poly) -> Handle:
     order = len(store.dims[base])
     labels = tuple(range(order))
     exponent_handle = store.constant(exponent)[0]
-    generators = tuple((p, 1) for p, _ in store.group_of(base).generators)
+    generators = _entry_generators(store, FUNCTIONS["pow"], base, exponent)
     node = Application(FUNCTIONS["pow"], ((base, labels), (exponent_handle, ())))
     return store.add(_key(node), node, store.dims[base], generators)
 
@@ -64,15 +66,19 @@ def power_node(store: Store, base: Handle, exponent: Poly) -> Handle:
 def _general(store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[int]]], groups: Sequence[int]) -> Ref:
     call = _call(store, function, args, groups)
     for k in range(len(call.args)):
-        _strip_broadcast(store, call, k)
         _strip_fused(store, call, k)
+        _strip_broadcast(store, call, k)
     handle, batch_order, swapped = _node(store, call)
     produced = call.produced[::-1] if swapped else call.produced
-    call.draft.operands.append((handle, [call.batch[b] for b in batch_order] + [e for group in produced for e in group]))
+    call.draft.operands.append(
+        (handle, [call.batch[b] for b in batch_order] + [e for group in produced for e in group])
+    )
     return store.network(call.draft)
 
 
-def _structural(store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[int]]], groups: Sequence[int]) -> Ref | None:
+def _structural(
+    store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[int]]], groups: Sequence[int]
+) -> Ref | None:
     """Powers with a known exponent, which are structure (or `pow` nodes in one form)."""
     if function.derivative or not function.known:
         return None
@@ -180,9 +186,7 @@ def _strip_broadcast(store: Store, call: Call, k: int) -> None:
         return
     touched = {e for _, legs in network.operands for e in legs}
     boundary = network.boundary
-    constant = [
-        a for a, e in enumerate(boundary) if labels[a] >= 0 and e not in touched and boundary.count(e) == 1
-    ]
+    constant = [a for a, e in enumerate(boundary) if labels[a] >= 0 and e not in touched and boundary.count(e) == 1]
     if constant:
         draft = Draft(network.coefficient)
         keep = [a for a in range(len(labels)) if a not in constant]
@@ -199,14 +203,20 @@ def _strip_fused(store: Store, call: Call, k: int) -> None:
     if network is None or not any(h < FLAT for h, _ in network.operands):
         return
     for position, (h, legs) in enumerate(network.operands):
-        if h < FLAT and network.boundary.count(legs[0]) == 1 and sum(legs[0] in other for _, other in network.operands) == 1:
+        if (
+            h < FLAT
+            and network.boundary.count(legs[0]) == 1
+            and sum(legs[0] in other for _, other in network.operands) == 1
+        ):
             axis = network.boundary.index(legs[0])
             label = labels[axis]
             if label >= 0 and sum(label in other for _, other in call.args) > 1:
                 continue
             draft = Draft(network.coefficient)
             edges = draft.edges(ONE if e == legs[0] else d for e, d in enumerate(network.dims))
-            draft.operands = [(o, [edges[e] for e in ls]) for j, (o, ls) in enumerate(network.operands) if j != position]
+            draft.operands = [
+                (o, [edges[e] for e in ls]) for j, (o, ls) in enumerate(network.operands) if j != position
+            ]
             boundary = list(network.boundary)
             boundary[axis : axis + 1] = legs[1:]
             draft.boundary = [edges[e] for e in boundary]
@@ -278,7 +288,12 @@ def _node(store: Store, call: Call) -> tuple[Handle, list[int], bool]:
         final_groups,
     )
     dims = _dims(store, node, len(order))
-    generators = _generators(call.function, node, equal, (labels, swapped), len(dims)) if len(args) == 1 else ()
+    generators: tuple[Signed, ...] = ()
+    if all(label >= 0 for label in labels) and all(not ls for _, ls in chosen[1:]):
+        exponent = store.constant_value(chosen[1][0]) if call.function.name == "pow" else None
+        generators = _entry_generators(store, call.function, args[0][0], exponent)
+    elif len(args) == 1:
+        generators = _generators(call.function, node, equal, (labels, swapped), len(dims))
     return store.add(_key(node), node, dims, generators), order, swapped
 
 
@@ -312,6 +327,15 @@ def _dims(store: Store, node: Application, batch: int) -> tuple[Poly, ...]:
         start = sum(node.groups[:source])
         dims += [sizes[-1 - k] for k in range(start, start + node.groups[source])]
     return tuple(dims)
+
+
+def _entry_generators(store: Store, function: Function, argument: Handle, exponent: Poly | None) -> tuple[Signed, ...]:
+    """Axis permutations of f(x), entry by entry: those of x, signs kept by odd powers and lost in even ones."""
+    own = store.group_of(argument).generators
+    if function.name == "pow" and exponent is not None and exponent.is_constant and exponent.number.denominator == 1:
+        odd = exponent.number % 2 == 1
+        return tuple((p, sign if odd else 1) for p, sign in own)
+    return tuple((p, 1) for p in even(own))
 
 
 def _generators(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tensorgrad.diagram.labelling import label
 from tensorgrad.diagram.symmetry import Group, Signed
@@ -54,7 +55,7 @@ def _by_signatures(
             signature[edge] += (position, axis_colours[axis])
     keys = {e: (s[0], sorted(zip(s[1::2], s[2::2], strict=True))) for e, s in signature.items()}
     edges = sorted(keys, key=keys.__getitem__)
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         if keys[a] == keys[b]:
             return None
     return _emit([operands[k] for k in order], edges, group_of, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from tensorgrad.errors import UnsoundError
 from tensorgrad.sizes import ONE, Poly
@@ -144,18 +145,23 @@ class Draft:
             refined: list[int] = []
             before: Poly = ONE
             for part, cut in zip(parts, own, strict=True):
-                inner = [c for c in cuts if cuts.index(c) <= cuts.index(cut) and (before is ONE or cuts.index(c) > cuts.index(before))]
-                new = []
+                inner = [
+                    c
+                    for c in cuts
+                    if cuts.index(c) <= cuts.index(cut) and (before is ONE or cuts.index(c) > cuts.index(before))
+                ]
+                if len(inner) == 1:
+                    refined.append(part)
+                    before = cut
+                    continue
+                new: list[int] = []
                 for c in inner:
                     quotient = c.divide(before)
                     assert quotient is not None
                     new.append(self.edge(quotient))
                     before = c
-                if len(new) == 1:
-                    refined.append(part)
-                else:
-                    refined += new
-                    self.operands.append((-len(new), [part, *new]))
+                refined += new
+                self.operands.append((-len(new), [part, *new]))
             self._replace(k, fused, refined)
         return True
 
@@ -176,7 +182,7 @@ class Draft:
 def _chain(products: set[Poly]) -> list[Poly] | None:
     """The prefix products in the one order in which each divides the next with an integer quotient, if there is one."""
     ordered = sorted(products, key=lambda p: (sum(e for m, _ in p.terms[:1] for _, e in m), abs(p.terms[0][1]), p))
-    for a, b in zip(ordered, ordered[1:], strict=False):
+    for a, b in pairwise(ordered):
         quotient = b.divide(a)
         if quotient is None or any(c.denominator != 1 or any(e < 0 for _, e in m) for m, c in quotient.terms):
             return None

@@ -211,6 +211,5 @@ def children(node: Node) -> list[Handle]:
             return [h for _, h, _ in node.terms]
 
 
-
 def _position(perm: Sequence[int], axis: int) -> int:
     return list(perm).index(axis)

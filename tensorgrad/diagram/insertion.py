@@ -194,7 +194,9 @@ def _terms(block: Sum) -> list[tuple[Tensor, Poly, tuple[int, ...]]]:
     return out
 
 
-def insert(store: Store, t: Tensor, env: Mapping[str, Ref] | None = None, sizes: Mapping[str, Poly] | None = None) -> Ref:
+def insert(
+    store: Store, t: Tensor, env: Mapping[str, Ref] | None = None, sizes: Mapping[str, Poly] | None = None
+) -> Ref:
     """Put a tensor into a store; `env` gives references for variables and `sizes` sizes for symbols, by name.
 
     Raises UnsupportedError for derivatives (expand them first) and expectations.

@@ -37,9 +37,7 @@ class Labelling:
     generators: tuple[tuple[int, ...], ...]
 
 
-def label(
-    colours: Sequence[int], neighbours: Sequence[Sequence[tuple[int, int]]], budget: int = 20_000
-) -> Labelling:
+def label(colours: Sequence[int], neighbours: Sequence[Sequence[tuple[int, int]]], budget: int = 20_000) -> Labelling:
     """Label an undirected graph canonically.
 
     Args:
@@ -103,9 +101,7 @@ def _root(colours: Sequence[int], neighbours: Sequence[_Row]) -> _Node:
     palette = sorted({c for row in neighbours for c, _ in row})
     width = sum(map(len, neighbours)).bit_length()
     weight = {c: 1 << width * k for k, c in enumerate(palette)}
-    rows: dict[Vertex, _Row] = {
-        v: [(weight[c], w) for c, w in row] for v, row in enumerate(neighbours)
-    }
+    rows: dict[Vertex, _Row] = {v: [(weight[c], w) for c, w in row] for v, row in enumerate(neighbours)}
     members: dict[int, set[Vertex]] = {}
     for v, c in enumerate(colours):
         members.setdefault(c, set()).add(v)
@@ -200,9 +196,7 @@ def _pieces(node: _Node) -> list[_Node]:
             join = colour[v], colour[w], weight
             tally[join] = tally.get(join, 0) + (v != w)
     complete = {
-        (a, b, weight)
-        for (a, b, weight), count in tally.items()
-        if count == len(cells[a]) * (len(cells[b]) - (a == b))
+        (a, b, weight) for (a, b, weight), count in tally.items() if count == len(cells[a]) * (len(cells[b]) - (a == b))
     }
     if complete:
         for v, row in rows.items():
@@ -279,9 +273,7 @@ class _Search:
 
     budget: int
     spent: int = 0
-    known: dict[_Form, tuple[list[Vertex], _Found]] = field(
-        default_factory=dict[_Form, tuple[list[Vertex], _Found]]
-    )
+    known: dict[_Form, tuple[list[Vertex], _Found]] = field(default_factory=dict[_Form, tuple[list[Vertex], _Found]])
 
     def arrange(self, node: _Node, *, greedy: bool = False) -> _Walk:
         """Label a refined node: first the vertices that stand alone, then the sorted pieces."""

@@ -19,7 +19,9 @@ def is_natural(exponent: Poly) -> bool:
     """Whether an exponent is a non-negative integer for all sizes >= 1 (`3`, `n`, `n - 1`)."""
     if any(c.denominator != 1 for _, c in exponent.terms):
         return False
-    shifted = exponent.substitute({s: Poly.symbol(s) + 1 for s in exponent.symbols}) if _is_polynomial(exponent) else None
+    shifted = (
+        exponent.substitute({s: Poly.symbol(s) + 1 for s in exponent.symbols}) if _is_polynomial(exponent) else None
+    )
     return shifted is not None and all(c >= 0 for _, c in shifted.terms)
 
 
@@ -133,7 +135,12 @@ def power(store: Store, base: Ref, exponent: Poly) -> Ref | None:
         return _ones(store, dims)
     if exponent is ONE:
         return handle, perm
-    if value is not None and exponent.is_constant and exponent.number.denominator == 1 and (value or exponent.number > 0):
+    if (
+        value is not None
+        and exponent.is_constant
+        and exponent.number.denominator == 1
+        and (value or exponent.number > 0)
+    ):
         steps = int(exponent.number)
         if steps > 0 or value.is_monomial:
             return store.constant(value**steps)
@@ -186,9 +193,12 @@ def _power_of_product(store: Store, base: Ref, exponent: Poly) -> Ref | None:
     if network is None or not network.operands or any(h < FLAT for h, _ in network.operands):
         return None
     parts = components(network)
-    if len(parts) < 2 and network.coefficient is ONE and set(network.boundary) == set(range(len(network.dims))) and len(
-        network.operands
-    ) < 2:
+    if (
+        len(parts) < 2
+        and network.coefficient is ONE
+        and set(network.boundary) == set(range(len(network.dims)))
+        and len(network.operands) < 2
+    ):
         return None
     draft = Draft()
     edges = draft.edges(network.dims)
@@ -233,4 +243,3 @@ def _without_closed(draft: Draft) -> Draft:
         if e not in used:
             draft.dims[e] = ONE
     return draft
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
 
 from tensorgrad.diagram.canonical import Form, canonical
 from tensorgrad.diagram.draft import FLAT, Draft
@@ -197,7 +198,12 @@ class Store:
         if len(draft.operands) != 1 or draft.coefficient is not ONE:
             return None
         handle, legs = draft.operands[0]
-        if handle < FLAT or len(legs) != len(draft.boundary) or len(set(legs)) < len(legs) or set(legs) != set(draft.boundary):
+        if (
+            handle < FLAT
+            or len(legs) != len(draft.boundary)
+            or len(set(legs)) < len(legs)
+            or set(legs) != set(draft.boundary)
+        ):
             return None
         if len(set(draft.boundary)) < len(draft.boundary):
             return None
@@ -214,7 +220,12 @@ class Store:
         if form.sign == 0:
             return self.zero(boundary_dims)
         coefficient = draft.coefficient if form.sign > 0 else draft.coefficient * MINUS_ONE
-        if coefficient is ONE and draft.coefficient is not ONE:
+        odd = next((p for p, sign in form.generators if sign < 0), None)
+        if odd is not None and coefficient.terms[0][1] < 0:
+            # -D is D with its axes exchanged: which of the two labelling met first must not count.
+            coefficient = coefficient * MINUS_ONE
+            form = replace(form, edges=tuple(form.edges[e] for e in odd))
+        if coefficient is ONE:
             rearranged = self._single_antisymmetric(draft, form)
             if rearranged is not None:
                 return rearranged

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from math import factorial
 
 from tensorgrad.errors import BudgetError, FactError
+from tensorgrad.notation.facts import exchanged
 from tensorgrad.tensor import Fact
 
 Permutation = tuple[int, ...]
@@ -113,17 +115,19 @@ def trivial_group(order: int) -> Group:
 def closure(order: int, generators: Iterable[Signed]) -> tuple[Signed, ...]:
     """All products of the generators, sorted; BudgetError beyond 5040."""
     identity: Signed = (tuple(range(order)), 1)
-    found = {identity}
-    frontier = [identity]
+    found: set[Signed] = {identity}
+    frontier: list[Signed] = [identity]
     while frontier:
         permutation, sign = frontier.pop()
         for other, other_sign in generators:
-            new = (tuple(permutation[p] for p in other), sign * other_sign)
+            new: Signed = (tuple(permutation[p] for p in other), sign * other_sign)
             if new not in found:
                 found.add(new)
                 frontier.append(new)
         if len(found) > _LARGEST:
-            raise BudgetError(f"a symmetry group with more than {_LARGEST} elements on {order} axes; declare exchanges of sets of axes")
+            raise BudgetError(
+                f"a symmetry group with more than {_LARGEST} elements on {order} axes; declare exchanges of sets of axes"
+            )
     return tuple(sorted(found))
 
 
@@ -166,7 +170,7 @@ def _exchange_sets(order: int, generators: Sequence[Signed]) -> tuple[tuple[tupl
             swaps.append((moved[0], moved[1], sign))
             a, b = sorted((find(moved[0]), find(moved[1])))
             root[b] = a
-    for permutation, sign in generators:
+    for permutation, _ in generators:
         if any(find(permutation[a]) != find(a) for a in range(order)):
             return None
     sign_of: dict[int, int] = {}
@@ -175,9 +179,9 @@ def _exchange_sets(order: int, generators: Sequence[Signed]) -> tuple[tuple[tupl
             return None
     for permutation, sign in generators:
         expected = 1
-        for start in sign_of:
+        for start, parity in sign_of.items():
             axes = [a for a in range(order) if find(a) == start]
-            if sign_of[start] < 0:
+            if parity < 0:
                 expected *= _parity([permutation[a] for a in axes])
         if expected != sign:
             return None
@@ -191,6 +195,23 @@ def _parity(values: Sequence[int]) -> int:
             if values[j] > values[i]:
                 sign = -sign
     return sign
+
+
+def even(generators: Sequence[Signed]) -> tuple[Permutation, ...]:
+    """Generators of the subgroup of permutations with sign +1, by Schreier's lemma (index 1 or 2)."""
+    odd = next((p for p, sign in generators if sign < 0), None)
+    if odd is None:
+        return tuple(p for p, _ in generators)
+    back = [0] * len(odd)
+    for a, p in enumerate(odd):
+        back[p] = a
+    found: list[Permutation] = []
+    for permutation, sign in generators:
+        if sign > 0:
+            found += [permutation, tuple(odd[permutation[a]] for a in back)]
+        else:
+            found += [tuple(permutation[a] for a in back), tuple(odd[a] for a in permutation)]
+    return tuple(p for p in dict.fromkeys(found) if p != tuple(range(len(odd))))
 
 
 def swap(order: int, first: Sequence[int], second: Sequence[int], sign: int = 1) -> Signed:
@@ -207,11 +228,11 @@ def fact_generators(order: int, facts: Iterable[Fact]) -> tuple[Signed, ...]:
     for fact in facts:
         half = order // 2
         if fact.name in ("symmetric", "skew", "antisymmetric"):
-            groups = fact.axes or ((0,), (1,))
-            sign = 1 if fact.name == "symmetric" else -1
-            if any(len(g) != len(groups[0]) for g in groups):
+            if any(len(g) != len(fact.axes[0]) for g in fact.axes):
                 raise FactError(f"{fact}: the groups of axes must be equally long")
-            for left, right in zip(groups, groups[1:], strict=False):
+            blocks = exchanged(fact)
+            sign = 1 if fact.name == "symmetric" else -1
+            for left, right in zip(blocks, blocks[1:], strict=False):
                 found.append(swap(order, left, right, sign))
         elif fact.name in ("pd", "psd", "diagonal"):
             found.append(swap(order, range(half), range(half, order)))

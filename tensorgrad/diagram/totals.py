@@ -48,7 +48,9 @@ def _like_terms(store: Store, terms: Iterable[tuple[Poly, Ref]]) -> Terms:
             continue
         total = store.total_of(handle)
         if total is not None:
-            stack.extend((coefficient * c, store.resolve((h, tuple(q[p] for p in perm)))) for c, h, q in reversed(total.terms))
+            stack.extend(
+                (coefficient * c, store.resolve((h, tuple(q[p] for p in perm)))) for c, h, q in reversed(total.terms)
+            )
             continue
         network = store.network_of(handle)
         if network is not None and network.coefficient is not ONE:
@@ -95,7 +97,9 @@ def _hoist(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> Ref | None:
     keep = [a for a in range(order) if a not in constant and keys.index(keys[a]) == a]
     if len(keep) == order:
         return None
-    small = store.total([(c, _diagonal(store, h, legs, keep)) for (h, legs), c in merged.items()], [dims[a] for a in keep])
+    small = store.total(
+        [(c, _diagonal(store, h, legs, keep)) for (h, legs), c in merged.items()], [dims[a] for a in keep]
+    )
     draft = Draft()
     edges = draft.edges(dims)
     draft.boundary = [edges[keys.index(keys[a])] if a not in constant else edges[a] for a in range(order)]
@@ -158,7 +162,9 @@ def _sign(merged: Terms) -> int:
     return 0
 
 
-def _form(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> tuple[Form, tuple[tuple[tuple[Poly, Handle, Legs], ...], tuple[Poly, ...]]]:
+def _form(
+    store: Store, merged: Terms, dims: tuple[Poly, ...]
+) -> tuple[Form, tuple[tuple[tuple[Poly, Handle, Legs], ...], tuple[Poly, ...]]]:
     coefficients = sorted(set(merged.values()))
     rank = {c: k for k, c in enumerate(coefficients)}
     scale = len(coefficients)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.components import connected
@@ -114,7 +114,9 @@ def operand_matches(
     extra = [a for a in range(len(actual)) if a not in own]
     if any(actual[a] not in label_of for a in extra):
         return
-    exchangeable = len(matcher.store.group_of(handle).sets) == 1 and len(set(matcher.store.group_of(handle).colours)) == 1
+    exchangeable = (
+        len(matcher.store.group_of(handle).sets) == 1 and len(set(matcher.store.group_of(handle).colours)) == 1
+    )
     for order in matcher.alignments(len(own), exchangeable and not any(e in edges for e in legs)):
         axes = [own[a] for a in order]
         new = _extend(edges, legs, [actual[a] for a in axes])
@@ -178,11 +180,7 @@ def _deal(
         if not takers:
             return
         options.append(takers)
-    count = 0
-    for dealt in product(*options):
-        count += 1
-        if count > _MOST_CHOICES:
-            return
+    for dealt in islice(product(*options), _MOST_CHOICES):
         parts: dict[int, list[int]] = {v: [] for v in variables}
         for piece, v in zip(pieces, dealt, strict=True):
             parts[v] += piece

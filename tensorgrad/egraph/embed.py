@@ -59,7 +59,12 @@ class _Search:
     lifted: Mapping[int, int]
 
     def place(
-        self, anchors: Sequence[tuple[int, int]], edges: dict[int, int], used: frozenset[int], s: Substitution, scale: Poly
+        self,
+        anchors: Sequence[tuple[int, int]],
+        edges: dict[int, int],
+        used: frozenset[int],
+        s: Substitution,
+        scale: Poly,
     ) -> Iterator[Found]:
         """Anchors first, at their hinted operands; then the rest, most connected first."""
         if not anchors:
@@ -122,7 +127,11 @@ class _Search:
         for member in graph.members(root).networks:
             network = graph.nodes[member]
             assert isinstance(network, Network)
-            if not network.operands or any(h < FLAT for h, _ in network.operands) or not network.coefficient.is_monomial:
+            if (
+                not network.operands
+                or any(h < FLAT for h, _ in network.operands)
+                or not network.coefficient.is_monomial
+            ):
                 continue
             inverse = {p: a for a, p in enumerate(graph.oriented(member))}
             boundary = [network.boundary[inverse[p]] for p in perm]
@@ -190,7 +199,6 @@ class _Search:
         if len(set(images)) < len(images) or outer.intersection(images):
             return False
         return all(self._only(f, used) for f in images)
-
 
 
 def _agrees(axes: Sequence[int], wanted: Sequence[int | None]) -> bool:

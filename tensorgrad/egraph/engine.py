@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from typing import ClassVar
 
 from tensorgrad.diagram.nodes import Application, Total
 from tensorgrad.egraph.facts import is_transfer
@@ -22,7 +23,7 @@ FACTS = (
 class Engine:
     """The compiled form of a rule set; `Engine.of(rules)` keeps one per rule set in the process."""
 
-    _known: dict[tuple[str, ...], Engine] = {}
+    _known: ClassVar[dict[tuple[str, ...], Engine]] = {}
 
     def __init__(self, rules: RuleSet) -> None:
         self.ids = FunctionIds()
@@ -93,16 +94,31 @@ def rewrites(rule: Rule) -> Iterator[Rewrite]:
     if explore:
         yield Rewrite(rule.name, rule.source, right, left, tuple(plain), None, True, functions)
     for replaced, sizes in instances(left):
-        if any(isinstance(n.tensor, Variable) and n.tensor.name in replaced and n.fact is not None and n.fact.name != "invertible" for n in plain):
+        if any(
+            isinstance(n.tensor, Variable)
+            and n.tensor.name in replaced
+            and n.fact is not None
+            and n.fact.name != "invertible"
+            for n in plain
+        ):
             continue
         kept = tuple(
-            Need(resize(n.tensor, sizes, replaced), n.fact, None if n.right is None else resize(n.right, sizes, replaced))
+            Need(
+                resize(n.tensor, sizes, replaced), n.fact, None if n.right is None else resize(n.right, sizes, replaced)
+            )
             for n in plain
             if not (isinstance(n.tensor, Variable) and isinstance(replaced.get(n.tensor.name), Delta))
         )
         special = tuple(_scalar_need(n) for n in kept)
         yield Rewrite(
-            rule.name, rule.source, resize(left, sizes, replaced), resize(right, sizes, replaced), special, None, explore, functions
+            rule.name,
+            rule.source,
+            resize(left, sizes, replaced),
+            resize(right, sizes, replaced),
+            special,
+            None,
+            explore,
+            functions,
         )
 
 
@@ -128,7 +144,9 @@ def instances(left: Tensor) -> Iterator[tuple[dict[str, Tensor], dict[str, Poly]
         return
     variables = left.variables
     square = [v for v in variables if v.order == 2 and v.dims[0] is v.dims[1]]
-    outer = {s for label, d in zip(node.args[0][1], store.dims[node.args[0][0]], strict=True) if label < 0 for s in d.symbols}
+    outer = {
+        s for label, d in zip(node.args[0][1], store.dims[node.args[0][0]], strict=True) if label < 0 for s in d.symbols
+    }
     inner = sorted({s for v in variables for d in v.dims for s in d.symbols} - outer)
     for count in range(len(square) + 1):
         for chosen in combinations(square, count):

@@ -200,9 +200,7 @@ def _named(t: Tensor, edges: Sequence[str]) -> Tensor:
     return renamed(t, tuple(edges))
 
 
-def _trace(
-    came: dict[Handle, tuple[Handle, Link, bool]], start: Handle, end: Handle
-) -> list[tuple[Link, bool]]:
+def _trace(came: dict[Handle, tuple[Handle, Link, bool]], start: Handle, end: Handle) -> list[tuple[Link, bool]]:
     out: list[tuple[Link, bool]] = []
     here = end
     while here != start:
@@ -213,5 +211,5 @@ def _trace(
 
 def _compose(perm: Sequence[int], left: Ref, right: Ref) -> tuple[int, ...]:
     """Start's axes on the right handle, given them on the left handle and the link between the two."""
-    to_right = {p: q for p, q in zip(left[1], right[1], strict=True)}
+    to_right = dict(zip(left[1], right[1], strict=True))
     return tuple(to_right[p] for p in perm)

@@ -60,7 +60,12 @@ class Facts:
             if any(not graph.group_of(h).trivial for h in range(len(graph.nodes))):
                 found |= {"symmetric", "skew"}
             found |= {"positive", "nonnegative", "nonzero", "integer"}
-            pending = [(fact, p.asks) for fact, patterns in self.rules.items() for p in patterns if p.functions <= graph.function_names]
+            pending = [
+                (fact, p.asks)
+                for fact, patterns in self.rules.items()
+                for p in patterns
+                if p.functions <= graph.function_names
+            ]
             size = -1
             while len(found) != size:
                 size = len(found)
@@ -105,13 +110,15 @@ class Facts:
         dims = dict(zip(lift, graph.ref_dims(ref), strict=False))
         matcher = Matcher(graph, pattern, {})
         for s in matcher.expression(pattern.root[0], target, lift, EMPTY):
-            if all(self.needed(need.tensor, need.fact.name, s, dims, depth - 1) for need in pattern.rewrite.needs if need.fact):
+            if all(
+                self.needed(need.tensor, need.fact.name, s, dims, depth - 1)
+                for need in pattern.rewrite.needs
+                if need.fact
+            ):
                 return True
         return False
 
-    def needed(
-        self, t: object, fact: str, s: Substitution, dims: Mapping[int, Poly], depth: int = DEPTH
-    ) -> bool:
+    def needed(self, t: object, fact: str, s: Substitution, dims: Mapping[int, Poly], depth: int = DEPTH) -> bool:
         """Whether an expression of a rule, with what its names stand for, has a fact."""
         if isinstance(t, Variable) and t.name in s.tensors:
             return self.holds(s.tensors[t.name][0], fact, depth)

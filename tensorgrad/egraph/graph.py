@@ -322,7 +322,9 @@ class EGraph(Store):
             case Leaf():
                 assert node.index is not None
                 index = self.root(node.index)
-                return self.leaf(Leaf((*node.key[:1], index, *node.key[2:]), node.tensor, index), (node.tensor.dims[0],))
+                return self.leaf(
+                    Leaf((*node.key[:1], index, *node.key[2:]), node.tensor, index), (node.tensor.dims[0],)
+                )
             case Application():
                 args = [((h, tuple(range(len(labels)))), labels) for h, labels in node.args]
                 return apply(self, node.function, args, node.groups)
@@ -342,7 +344,12 @@ class EGraph(Store):
             if len(node.operands) != 1:
                 continue
             child, legs = node.operands[0]
-            if child < FLAT or self.root(child) != root or len(set(legs)) != len(legs) or sorted(legs) != sorted(node.boundary):
+            if (
+                child < FLAT
+                or self.root(child) != root
+                or len(set(legs)) != len(legs)
+                or sorted(legs) != sorted(node.boundary)
+            ):
                 continue
             child_ref = self.resolve((child, tuple(legs.index(e) for e in node.boundary)))
             own = self.resolve((h, tuple(range(len(node.boundary)))))

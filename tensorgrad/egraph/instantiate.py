@@ -29,9 +29,7 @@ def label_edge(label: int) -> str:
     return f"~{label}"
 
 
-def instantiate(
-    graph: EGraph, t: Tensor, s: Substitution, edges: Sequence[str], lift: Mapping[int, Poly]
-) -> Ref:
+def instantiate(graph: EGraph, t: Tensor, s: Substitution, edges: Sequence[str], lift: Mapping[int, Poly]) -> Ref:
     """The reference of `t` under a substitution: axes `edges`, then the lifted edges in order of `lift`.
 
     Where `t` does not depend on a lifted edge it is constant along it.

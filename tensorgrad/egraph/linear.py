@@ -181,7 +181,9 @@ class Linear:
         assert isinstance(node, Total)
         position = {own: a for a, own in enumerate(self._axes(handle, member))}
         order = [position[a] for a in range(len(position))]
-        return Total(tuple((c, h, tuple(q[a] for a in order)) for c, h, q in node.terms), tuple(node.dims[a] for a in order))
+        return Total(
+            tuple((c, h, tuple(q[a] for a in order)) for c, h, q in node.terms), tuple(node.dims[a] for a in order)
+        )
 
     def _distribute(self, handle: Handle, node: Network, choice: tuple[int, ...]) -> bool:
         graph = self.graph
@@ -206,7 +208,9 @@ class Linear:
                 draft.operands.append((h, own))
             draft.boundary = [edges[e] for e in node.boundary]
             terms.append((coefficient, graph.network(draft)))
-        changed = graph.union((handle, tuple(range(len(dims)))), graph.total(terms, dims), Applied("distribute", "built in", descents))
+        changed = graph.union(
+            (handle, tuple(range(len(dims)))), graph.total(terms, dims), Applied("distribute", "built in", descents)
+        )
         graph.rebuild()
         return changed
 
@@ -321,4 +325,3 @@ class Linear:
             if sign > 0 and tuple(mine[p] for p in permutation) == reference:
                 return tuple(legs[p] for p in permutation)
         return None
-

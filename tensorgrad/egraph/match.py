@@ -209,7 +209,7 @@ class Matcher:
         self, handle: Handle, pattern: Network, ref: Ref, lift: Lift, s: Substitution
     ) -> Iterator[Substitution]:
         found = self.graph.members(ref[0])
-        root, perm = self.graph.resolve(ref)
+        _, perm = self.graph.resolve(ref)
         for member in self._hint(handle, "net", found.networks):
             node = self.graph.nodes[member]
             assert isinstance(node, Network)
@@ -228,11 +228,11 @@ class Matcher:
     def _sums(self, handle: Handle, ref: Ref) -> Iterator[tuple[Handle, list[tuple[Poly, Ref]]]]:
         """The sums that `ref` is: member sums, and member networks that are a number times a sum."""
         found = self.graph.members(ref[0])
-        root, perm = self.graph.resolve(ref)
+        _, perm = self.graph.resolve(ref)
         hinted = ("sum", handle) in self.hints or ("net", handle) in self.hints
         totals = self._hint(handle, "sum", found.totals) if not hinted or ("sum", handle) in self.hints else []
         for member in totals:
-            yield member, self._aligned(member, root, perm, ONE)
+            yield member, self._aligned(member, perm, ONE)
         networks = self._hint(handle, "net", found.networks) if not hinted or ("net", handle) in self.hints else []
         for member in networks:
             node = self.graph.nodes[member]
@@ -245,10 +245,9 @@ class Matcher:
             inverse = {p: a for a, p in enumerate(self.graph.oriented(member))}
             inner = self.graph.resolve((child, tuple(legs.index(node.boundary[inverse[p]]) for p in perm)))
             for total in self.graph.members(child).totals:
-                yield member, self._aligned(total, inner[0], inner[1], node.coefficient)
+                yield member, self._aligned(total, inner[1], node.coefficient)
 
-    def _aligned(self, member: Handle, root: Handle, perm: Sequence[int], scale: Poly) -> list[tuple[Poly, Ref]]:
-        del root
+    def _aligned(self, member: Handle, perm: Sequence[int], scale: Poly) -> list[tuple[Poly, Ref]]:
         node = self.graph.nodes[member]
         assert isinstance(node, Total)
         inverse = {p: a for a, p in enumerate(self.graph.oriented(member))}

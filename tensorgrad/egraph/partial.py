@@ -35,11 +35,8 @@ def _needed(node: Apply) -> Assumption | None:
     if node.function.derivative:
         return None
     argument = node.args[0]
-    if node.function.name in ("pow", "matpow"):
-        fact = _needed_by_power(node)
-    else:
-        fact = node.function.domain
-    if not fact or fact in ("invertible",) and len(argument.edges) != 2:
+    fact = _needed_by_power(node) if node.function.name in ("pow", "matpow") else node.function.domain
+    if not fact or (fact == "invertible" and len(argument.edges) != 2):
         return None
     if fact == "invertible":
         groups = node.acted[0]

@@ -122,7 +122,9 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
     cuts = not rewrite.explore and isinstance(node, Application) and _is_product(store, node.args[0][0])
     named = {n.function.name for n in store.nodes if isinstance(n, Application)} - set(rewrite.functions)
     asks = {n.fact.name for n in rewrite.needs if n.fact is not None} | (set() if rewrite.left.variables else {""})
-    return Pattern(rewrite, store, root, kind, _is_lifted(store), tuple(queries), facts, cuts, frozenset(named), frozenset(asks))
+    return Pattern(
+        rewrite, store, root, kind, _is_lifted(store), tuple(queries), facts, cuts, frozenset(named), frozenset(asks)
+    )
 
 
 def _is_product(store: Store, handle: Handle) -> bool:
@@ -166,7 +168,9 @@ class _Builder:
         queries = [query]
         for position, (child, _) in enumerate(node.operands):
             child_node = self.store.nodes[child] if child > 0 else None
-            anchor = isinstance(child_node, Application) or (isinstance(child_node, Leaf) and self._is_anchor(child_node))
+            anchor = isinstance(child_node, Application) or (
+                isinstance(child_node, Leaf) and self._is_anchor(child_node)
+            )
             if child_node is None or not anchor:
                 continue
             slots[position] = slot = self.fresh("k")
@@ -255,7 +259,11 @@ class _Builder:
                 scaled = query.copy()
                 query.atoms.append(f"(sum {query.column('sum', handle, self.fresh('s'))} {out})")
                 inner, through = self.fresh("o"), scaled.column("net", handle, self.fresh("d"))
-                scaled.atoms += [f"(net {through} {out})", f"(operand {through} 0 {inner})", f"(sum {self.fresh('s')} {inner})"]
+                scaled.atoms += [
+                    f"(net {through} {out})",
+                    f"(operand {through} 0 {inner})",
+                    f"(sum {self.fresh('s')} {inner})",
+                ]
                 return [query, scaled]
 
     def _is_anchor(self, leaf: Leaf) -> bool:

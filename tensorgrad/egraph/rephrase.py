@@ -35,7 +35,11 @@ class Rephrasing:
         """The reason why the last run stopped; when a rephrased goal holds, the first and second are united."""
         stopped: Stopped = "saturated"
         try:
-            goals = [*self._inverses(self.first, self.second), *self._inverses(self.second, self.first), *self._difference()]
+            goals = [
+                *self._inverses(self.first, self.second),
+                *self._inverses(self.second, self.first),
+                *self._difference(),
+            ]
         except BudgetSpentError as spent:
             return spent.args[0]
         for other in goals:

@@ -30,7 +30,9 @@ class Rewriter:
 
     graph: EGraph
     facts: Facts
-    pending: list[tuple[Pattern, Handle, Substitution, Place]] = field(default_factory=list["tuple[Pattern, Handle, Substitution, Place]"])
+    pending: list[tuple[Pattern, Handle, Substitution, Place]] = field(
+        default_factory=list["tuple[Pattern, Handle, Substitution, Place]"]
+    )
     uses: dict[str, int] = field(default_factory=dict[str, int])
     _used: set[tuple[str, Handle]] = field(default_factory=set["tuple[str, Handle]"])
 
@@ -222,5 +224,4 @@ def _choose_terms(
             for a, q in enumerate(perm):
                 own[q] = p[axes[a]]
             ref = (h, (*own, *(p[a] for a in lift)))
-            for t in matcher.expression(handle, ref, lift, s):
-                states.append((position + 1, (*chosen, k), ratio, t))
+            states += [(position + 1, (*chosen, k), ratio, t) for t in matcher.expression(handle, ref, lift, s)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorgrad.derivation import Derivation
-from tensorgrad.diagram import Ref, insert
+from tensorgrad.diagram import Node, Ref, insert
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.explain import Explainer, derivation
 from tensorgrad.egraph.graph import EGraph
@@ -126,7 +126,16 @@ def prove(
     edges = [left.edges[list(first[1]).index(p)] for p in range(len(first[1]))]
     simplest = [left, right] if proved else _simplest(graph, [(first, left), (second, left)])
     return Outcome(
-        proved, stopped, names, derivation(steps, edges), simplest[0], simplest[1], assumed, run.done_rounds, graph.statistics()[0], graph
+        proved,
+        stopped,
+        names,
+        derivation(steps, edges),
+        simplest[0],
+        simplest[1],
+        assumed,
+        run.done_rounds,
+        graph.statistics()[0],
+        graph,
     )
 
 
@@ -153,7 +162,7 @@ class _Expanded:
 
         return Expressions(self.graph, self._choose, self.graph.find).ref(ref, edges)
 
-    def _choose(self, root: int) -> tuple[object, tuple[int, ...]]:
+    def _choose(self, root: int) -> tuple[Node, tuple[int, ...]]:
         found = self.graph.members(root)
         member = (found.totals or found.networks or found.leaves or found.applications)[0]
         return self.graph.nodes[member], self.graph.oriented(member)
@@ -164,7 +173,7 @@ def _simplest(graph: EGraph, sides: Iterable[tuple[Ref, Tensor]]) -> list[Tensor
 
 
 def _aligned(ref: Ref, left: Tensor, right: Tensor) -> Ref:
-    axis = {e: p for e, p in zip(right.edges, ref[1], strict=True)}
+    axis = dict(zip(right.edges, ref[1], strict=True))
     return ref[0], tuple(axis[e] for e in left.edges)
 
 

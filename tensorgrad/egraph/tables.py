@@ -6,12 +6,12 @@ The sort T is an e-class, a tensor up to the order of its axes; the host keeps t
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.diagram.draft import FLAT
-from tensorgrad.diagram.nodes import Application, Leaf, Network, Total
+from tensorgrad.diagram.nodes import Application, Leaf, Network, Node, Total
 from tensorgrad.egraph.pattern import ORIENTED, FunctionIds, Pattern, Query
 from tensorgrad.errors import UnsoundError
 from tensorgrad.tensor import Variable
@@ -43,7 +43,19 @@ _SCHEMA = """
 (rule ((leaf_in k o)) ((leaf k (Ref o))) :ruleset load)
 (rule ((union_in a b)) ((union (Ref a) (Ref b))) :ruleset load)
 """
-_ORDER = ("ref_in", "union_in", "leaf_in", "app_in", "app2_in", "net_in", "operand_in", "leg", "sum_in", "term_in", "fact_in")
+_ORDER = (
+    "ref_in",
+    "union_in",
+    "leaf_in",
+    "app_in",
+    "app2_in",
+    "net_in",
+    "operand_in",
+    "leg",
+    "sum_in",
+    "term_in",
+    "fact_in",
+)
 _INLINE_ROWS = 12
 
 
@@ -80,8 +92,7 @@ class Tables:
             variables = " ".join(v for _, _, v in query.columns)
             types = " ".join("i64" for _ in query.columns)
             self._run(
-                f"(relation {name} ({types}))\n"
-                f"(rule ({' '.join(query.atoms)}) (({name} {variables})) :ruleset match)"
+                f"(relation {name} ({types}))\n(rule ({' '.join(query.atoms)}) (({name} {variables})) :ruleset match)"
             )
 
     def add_implication(self, premises: Sequence[str], conclusion: str) -> None:
@@ -174,24 +185,7 @@ def _rows(graph: EGraph, ids: FunctionIds, fact_ids: Mapping[str, int]) -> dict[
         node = graph.nodes[h]
         if h in graph.dead:
             continue
-        match node:
-            case Application():
-                args = [a for a, _ in node.args]
-                put("app_in" if len(args) == 1 else "app2_in", ids.of(node.function), h, *args, h)
-            case Network():
-                put("net_in", h, h)
-                for k, (o, legs) in enumerate(node.operands):
-                    if o > FLAT:
-                        put("operand_in", h, k, o)
-                        for e in dict.fromkeys(legs):
-                            put("leg", h, k, e)
-            case Total():
-                put("sum_in", h, h)
-                for k, (_, t, _) in enumerate(node.terms):
-                    put("term_in", h, k, t)
-            case Leaf():
-                if not isinstance(node.tensor, Variable):
-                    put("leaf_in", ids.of_leaf(node), h)
+        _put_node(put, h, node, ids)
     for a, b in graph.merged:
         put("union_in", a, b)
     for h, fact in graph.new_facts:
@@ -200,3 +194,24 @@ def _rows(graph: EGraph, ids: FunctionIds, fact_ids: Mapping[str, int]) -> dict[
             put("fact_in", fact_ids[name], h)
     graph.fresh, graph.merged, graph.new_facts = [], [], []
     return rows
+
+
+def _put_node(put: Callable[..., None], handle: int, node: Node, ids: FunctionIds) -> None:
+    match node:
+        case Application():
+            args = [a for a, _ in node.args]
+            put("app_in" if len(args) == 1 else "app2_in", ids.of(node.function), handle, *args, handle)
+        case Network():
+            put("net_in", handle, handle)
+            for k, (operand, legs) in enumerate(node.operands):
+                if operand > FLAT:
+                    put("operand_in", handle, k, operand)
+                    for e in dict.fromkeys(legs):
+                        put("leg", handle, k, e)
+        case Total():
+            put("sum_in", handle, handle)
+            for k, (_, term, _) in enumerate(node.terms):
+                put("term_in", handle, k, term)
+        case Leaf():
+            if not isinstance(node.tensor, Variable):
+                put("leaf_in", ids.of_leaf(node), handle)
