@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import reduce
 from itertools import permutations
 
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tensorgrad as tg
@@ -217,9 +215,8 @@ def test_insert_and_expression_are_inverse(t: Tensor) -> None:
     assert len(store.nodes) == count
 
 
-@given(small_tensors(), st.randoms(use_true_random=False))
-def test_declared_symmetries_of_a_form_are_symmetries_of_its_value(t: Tensor, rng: random.Random) -> None:
-    del rng
+@given(small_tensors())
+def test_symmetries_of_a_form_are_symmetries_of_its_value(t: Tensor) -> None:
     for names in list(t.isomorphisms(t))[:24]:
         moved = t.rename(names)
         assert moved == t
@@ -343,12 +340,7 @@ def test_isomorphisms_carry_one_tensor_to_the_other() -> None:
     ],
 )
 def test_symmetries(text: str, orbits: list[list[str]]) -> None:
-    found = {frozenset(o) for o in parsed(text).symmetries}
-    wanted = {frozenset(o) for o in orbits}
-    if text == "inv(S)":
-        assert found in (wanted, {frozenset(["i0"]), frozenset(["i1"])})  # a fact rule says it in any case
-    else:
-        assert found == wanted
+    assert parsed(text).symmetries == {frozenset(o) for o in orbits}
 
 
 # Zeros by antisymmetry, and declared symmetry.
@@ -381,10 +373,6 @@ def test_antisymmetric_zeros(text: str) -> None:
     t = parsed(text)
     zero = tg.Zero(edges=t.sizes)
     store = Store()
-    if text in ("sum(K * (A + A.T))", "sum[i, j](lc[i, j, k] * (a[i] * b[j] + a[j] * b[i]))"):
-        assert (
-            t - t
-        ) == zero  # a product with a sum is distributed by the e-graph; the factor's own symmetry shows here
     assert t == zero
     assert store.is_zero(insert(store, t)[0])
     assert agree(t, zero, {s: 3 for s in "nmkl"}) is True
@@ -415,6 +403,18 @@ def test_not_every_antisymmetric_diagram_is_zero(text: str) -> None:
         ("(S @ R @ S).T", "S @ R @ S"),
         ("exp(S).T", "exp(S)"),
         ("K[i, j] * K[k, l]", "K[j, i] * K[l, k]"),
+        ("(K @ K @ K).T", "-(K @ K @ K)"),
+        ("(K @ S @ K @ A @ K @ S @ K).T", "K @ S @ K @ A.T @ K @ S @ K"),
+        ("(S @ K @ S).T", "-(S @ K @ S)"),
+        ("2 * (S @ K @ S).T", "S @ K @ S * (-2)"),
+        ("n * K.T - m * K.T", "m * K - n * K"),
+        ("(A - A.T).T", "A.T - A"),
+        ("-(A - A.T)", "(A - A.T).T"),
+        ("x @ (A - A.T) @ y", "-(y @ (A - A.T) @ x)"),
+        ("exp(-K)", "exp(K).T"),
+        ("inv(S).T", "inv(S)"),
+        ("exp(A @ A.T).T", "exp(A @ A.T)"),
+        ("sum[k](lc[i, j, k] * a[k])", "-sum[k](lc[j, i, k] * a[k])"),
     ],
 )
 def test_declared_symmetry(left: str, right: str) -> None:
@@ -429,29 +429,30 @@ def test_symmetric_axes_of_higher_order() -> None:
             assert (parsed(f"{name}[i, j, k]", let) == parsed(text, let)) == ("".join(letters) in kept)
     assert parsed("F[i, j, k]", let) == parsed("F[j, k, i]", let) == parsed("-F[k, j, i]", let)
     assert parsed("H[i, j, k]", let) == parsed("-H[j, i, k]", let) != parsed("-H[i, k, j]", let)
-    assert parsed("F[i, j, j]", let) == parsed("sum[j](F[i, j, j])[i] * 0" if False else "H[j, j, i] * 0", let)
+    assert parsed("sum[j](F[i, j, j])", let) == parsed("sum[j](H[j, j, i])", let) == parsed("zeros[n][i]", let)
 
 
 def test_block_exchange() -> None:
-    let = "G : n m n m symmetric(0 2, 1 3) ; A B : n n ; x : n ; u v : m"
+    let = "G : n m n m symmetric(0 2, 1 3) ; A B : n n ; x y : n ; u v : m"
     assert parsed("G[i, j, k, l]", let) != parsed("G[k, j, i, l]", let)
+    assert parsed("G[i, j, k, l]", let) == parsed("G[k, l, i, j]", let)
     square = "G : n n n n symmetric(0 2, 1 3)"
     kept = {
         "".join(p)
         for p in permutations("ijkl")
         if parsed("G[i, j, k, l]", square) == parsed(f"G[{', '.join(p)}]", square)
     }
-    assert len(kept) == 2
+    assert kept == {"ijkl", "klij"}
     dims = {"n": 3, "m": 2}
     t = parsed("G[i, j, k, l]", square)
     for p in permutations("ijkl"):
         other = parsed(f"G[{', '.join(p)}]", square)
         assert agree(t, other, dims) is ("".join(p) in kept)
-    covariance = "C : n m n m symmetric(0 2, 1 3)"
-    del covariance
-    left = parsed("sum[i, j, k, l](G[i, j, k, l] * x[i] * u[j] * x[k] * v[l])", let)
-    right = parsed("sum[i, j, k, l](G[i, j, k, l] * x[i] * v[j] * x[k] * u[l])", let)
-    assert agree(left, right, dims) is (left == right)
+    form = "sum[i, j, k, l](G[i, j, k, l] * {}[i] * {}[j] * {}[k] * {}[l])"
+    for first, second, same in (("xuxv", "xvxu", True), ("xuyv", "yvxu", True), ("xuyv", "xvyu", False)):
+        left, right = parsed(form.format(*first), let), parsed(form.format(*second), let)
+        assert (left == right) is same
+        assert agree(left, right, dims) is same
 
 
 # Powers.
@@ -498,6 +499,37 @@ def test_powers_merge(left: str, right: str) -> None:
     assert a == b
 
 
+@pytest.mark.xfail(reason="beyond 6 copies (A @ x) ** k is a pow node, which its written-out copies do not join")
+@pytest.mark.parametrize(
+    ("left", "right"), [("(A @ x) ** 7", "(A @ x) * (A @ x) ** 6"), ("(A @ x) ** n * (A @ x)", "(A @ x) ** (n + 1)")]
+)
+def test_powers_of_contractions_merge(left: str, right: str) -> None:
+    assert parsed(left) == parsed(right)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("K ** 3", "-(K.T ** 3)"),
+        ("K ** 7", "-(K.T ** 7)"),
+        ("K ** 8", "K.T ** 8"),
+        ("sqrt(S)", "sqrt(S).T"),
+        ("S ** (1/3)", "(S ** (1/3)).T"),
+        ("S ** 7 * S", "(S ** 8).T"),
+        ("1 / K", "-1 / K.T"),
+        ("1 / K ** 2", "1 / K.T ** 2"),
+    ],
+)
+def test_powers_keep_symmetry(left: str, right: str) -> None:
+    assert parsed(left) == parsed(right)
+
+
+def test_odd_powers_of_skew_tensors_are_not_symmetric() -> None:
+    for text in ("K ** 3", "K ** 7", "K ** 9 * K ** 2", "1 / K", "exp(K)", "K ** n"):
+        t = parsed(text)
+        assert t != t.rename(i0="i1", i1="i0"), text
+
+
 @pytest.mark.parametrize(
     ("left", "right"),
     [
@@ -538,7 +570,7 @@ FUSED = [
     ("commutation[n, m] @ commutation[m, n]", "I[n*m]"),
     ("commutation[n, m].T", "commutation[m, n]"),
     ("commutation[n, m] @ kron(u, x)", "kron(x, u)"),
-    ("kron(T, P) @ commutation[n, m]", "commutation[n, m] @ kron(P, T)"),
+    ("kron(T, P) @ commutation[n, m]", "commutation[m, n] @ kron(P, T)"),
     ("unvec(vec(P), n, m)", "P"),
     ("vec(unvec(vec(P), n, m))", "vec(P)"),
     ("kron(I[n], I[m])", "I[n*m]"),
@@ -564,8 +596,7 @@ FUSED = [
 
 @pytest.mark.parametrize(("left", "right"), FUSED)
 def test_fused_edges(left: str, right: str) -> None:
-    let = LET.replace("k", "k") if "k:k" not in left + right else "P : n m ; x : n ; u : m ; w : k"
-    a, b = parsed(left, let), parsed(right, let)
+    a, b = parsed(left), parsed(right)
     for dims in ({"n": 2, "m": 3, "k": 4, "l": 5}, {"n": 2, "m": 2, "k": 2, "l": 2}):
         assert agree(a, b, dims) is True
     assert a == b
@@ -577,11 +608,6 @@ def test_kron_is_associative_with_sizes_of_all_kinds(sizes: tuple[str, str, str]
     let = f"A : {a} {b} ; B : {b} {c} ; C : {c} {a}"
     assert parsed("kron(kron(A, B), C)", let) == parsed("kron(A, kron(B, C))", let)
     assert parsed("kron(kron(A, B), C) + kron(A, kron(B, C))", let) == parsed("2 * kron(A, kron(B, C))", let)
-    assert (
-        parsed("kron(kron(A, B), C)", let) != parsed("kron(kron(B, A), C.T)", let.replace("C : h n", "C : n h"))
-        if (sizes == ("n", "n", "n"))
-        else True
-    )
 
 
 def test_refinement_of_size_lists() -> None:
@@ -602,8 +628,6 @@ def test_clash_of_size_lists_stays() -> None:
     crossed = parsed("delta[i:n, q] * delta[j:m, p]", let)
     assert clash != crossed
     assert agree(clash, crossed, {"n": 2, "m": 3}) is False
-    square = "n"
-    del square
     first = parsed("sum[f](flat[f, i:n, j:m] * x[f])", let)
     second = parsed("sum[f](flat[f, j:m, i:n] * x[f])", let)
     assert first != second
@@ -661,20 +685,21 @@ def test_twelve_equal_branches_on_a_hub(closed: bool) -> None:
     shuffled = list(factors)
     rng.shuffle(shuffled)
     assert t == Product(shuffled, free[::-1])
-    if closed:
-        assert t == parsed("sum((A @ B @ v) ** 12)", "A : n m ; B : m k ; v : k")
-    else:
+    if not closed:
         assert t.symmetries == {frozenset(free)}
         other = [*factors[:-1], Variable("C", i="m", j="k").rename(i="a11", j="b11")]
         assert t != Product(other, free)
 
 
 def test_trace_of_a_long_cycle() -> None:
-    t = reduce(lambda a, b: a @ b, [Variable("A", edges={f"e{k}": "n", f"e{(k + 1) % 64}": "n"}) for k in range(64)])
-    names = [Variable("A", i="n", j="n").rename(i=f"f{(k * 5) % 64}", j=f"f{(k * 5 + 5) % 64}") for k in range(64)]
-    assert t.order == 0
-    renamed_edges = [Variable("A", i="n", j="n").rename(i=f"e{k}", j=f"e{(k + 1) % 64}") for k in range(64)]
-    assert Product(renamed_edges, ()) == Product(names, ())
+    A = Variable("A", i="n", j="n")
+    cycle = [A.rename(i=f"e{k}", j=f"e{(k + 1) % 64}") for k in range(64)]
+    other = [A.rename(i=f"f{(k * 5) % 64}", j=f"f{(k * 5 + 5) % 64}") for k in range(64)]
+    two = [A.rename(i=f"e{k}", j=f"e{(k + 2) % 64}") for k in range(64)]
+    turned = [*cycle[:-1], A.rename(j="e63", i="e0")]
+    assert Product(cycle, ()) == Product(other, ())
+    assert Product(cycle, ()) != Product(two, ())
+    assert Product(cycle, ()) != Product(turned, ())
 
 
 def test_chain_of_two_thousand() -> None:
@@ -706,7 +731,6 @@ def test_sum_of_a_thousand_terms() -> None:
     rng = random.Random(2)
     rng.shuffle(terms)
     assert t == Sum(tuple(terms), tuple(Fraction(1) for _ in terms))
-    assert t == Sum(tuple(terms[k] for k in range(1000) if terms.index(terms[k]) == k or True), (Fraction(1),) * 1000)
     halves = Sum(tuple(Variable(f"x{k}", i="n") for k in range(500)), (Fraction(2),) * 500)
     assert t == halves
     assert t != Sum(halves.terms[:-1], (Fraction(2),) * 499)
@@ -725,5 +749,3 @@ def test_edges_and_sizes_must_agree() -> None:
     assert Variable("A", i="n", j="m") != Variable("A", i="n", k="m")
     assert Variable("x", i="n") != Variable("x", i="m")
     assert parsed("A @ x") != parsed("x")
-    assert math.prod([1]) == 1
-    assume(True)

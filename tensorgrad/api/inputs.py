@@ -15,10 +15,7 @@ Conditions = str | Sequence[Condition]
 
 def read_expression(expression: Tensor | str, let: str, if_: Conditions) -> tuple[Tensor, tuple[Condition, ...]]:
     """The tensor and the conditions; texts are read with the declarations `let`, or with the tensor's variables."""
-    if isinstance(expression, Tensor):
-        scope = _scope_of(expression) if not let else parse_scope(let)
-    else:
-        scope = parse_scope(let)
+    scope = _scope_of(expression) if isinstance(expression, Tensor) and not let else parse_scope(let)
     conditions = parse_conditions(if_, scope) if isinstance(if_, str) and if_.strip() else ()
     if not isinstance(if_, str):
         conditions = tuple(if_)

@@ -45,18 +45,21 @@ def prove(
         left, right = (expand(side, conditions=claim.conditions) for side in (claim.left, claim.right))
     except UnsupportedError as missing:
         # The numbers need no symbolic derivative: they may still refute the goal.
-        seen = _counterexample(claim.left, claim.right, claim, effort=2)
+        seen = _counterexample(claim.left, claim.right, claim)
         if seen is None:
             raise
         return Proof(status="refuted", seconds=perf_counter() - start, counterexample=seen, reason=str(missing))
     from tensorgrad.egraph import search
 
     loaded = rules if rules is not None else library()
-    found = search.prove(left, right, conditions=claim.conditions, rules=loaded, seconds=seconds, nodes=nodes)
     differs = claim.relation == "!="
+    first = min(seconds, FIRST_SECONDS)
+    found = search.prove(left, right, conditions=claim.conditions, rules=loaded, seconds=first, nodes=nodes)
     seen = None
     if not found.proved or differs or (verify and _disagree(claim, claim.right, left, right)):
         seen = _counterexample(claim.left, claim.right, claim)
+    if seen is None and found.stopped == "seconds" and first < seconds:
+        found = search.prove(left, right, conditions=claim.conditions, rules=loaded, seconds=seconds, nodes=nodes)
     status, reason = _status(found.proved, seen is not None, differs)
     return Proof(
         status=status,

@@ -350,11 +350,10 @@ def _generators(
     for other, other_swapped in equal:
         moved = [number[label] for label in other if label >= 0]
         produced = list(range(batch, order))
-        if other_swapped != swapped:
-            if len(lengths) == 2:
-                produced = produced[lengths[0] :] + produced[: lengths[0]]
-                if lengths[0] != lengths[1]:
-                    continue
+        if other_swapped != swapped and len(lengths) == 2:
+            if lengths[0] != lengths[1]:
+                continue
+            produced = produced[lengths[0] :] + produced[: lengths[0]]
         found.append((tuple(moved + produced), 1))
     if function.derivative > 1 and function.acts == (1,):
         found += [swap(order, [a], [a + 1]) for a in range(order - function.derivative, order - 1)]

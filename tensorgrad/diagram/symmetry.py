@@ -232,7 +232,7 @@ def fact_generators(order: int, facts: Iterable[Fact]) -> tuple[Signed, ...]:
                 raise FactError(f"{fact}: the groups of axes must be equally long")
             blocks = exchanged(fact)
             sign = 1 if fact.name == "symmetric" else -1
-            for left, right in zip(blocks, blocks[1:], strict=False):
+            for left, right in pairwise(blocks):
                 found.append(swap(order, left, right, sign))
         elif fact.name in ("pd", "psd", "diagonal"):
             found.append(swap(order, range(half), range(half, order)))
