@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -10,25 +11,39 @@ import numpy as np
 from tensorgrad import numeric
 from tensorgrad.diagram.expression import Expressions, axis_names
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.numeric.sample import names_of
+from tensorgrad.errors import FactError, SizeError
+from tensorgrad.numeric import SamplingError
+from tensorgrad.numeric.sample import condition_tensors, names_of
 from tensorgrad.tensor import Tensor
 
 LARGEST = 4096
 
 
 def instance(tensors: Sequence[Tensor], conditions: Sequence[Any], seed: int) -> tuple[dict[str, Any], dict[str, int]]:
-    """Random values of every name, facts and conditions honoured, on distinct small sizes."""
-    variables, functions = names_of(tensors)
-    symbols = numeric.size_symbols(*tensors)
-    dims = {s: 2 + k % 3 for k, s in enumerate(symbols)}
-    rng = np.random.default_rng(seed)
-    return numeric.sample(variables, [f for f, _ in functions], conditions, dims, rng), dims
+    """Random values of every name, facts and conditions honoured, on distinct small sizes.
+
+    Which symbol has which size is tried in turn: `U : n k orthonormal` exists for n >= k only.
+    """
+    everything = [*tensors, *condition_tensors(conditions)]
+    variables, functions = names_of(everything)
+    symbols = numeric.size_symbols(*everything)
+    last: Exception | None = None
+    for order in permutations(range(len(symbols))) if len(symbols) < 5 else [tuple(range(len(symbols)))]:
+        dims = {s: 2 + k % 3 for s, k in zip(symbols, order, strict=True)}
+        try:
+            rng = np.random.default_rng(seed)
+            values = numeric.sample(variables, [f for f, _ in functions], conditions, dims, rng)
+        except (SamplingError, FactError, SizeError) as error:
+            last = error
+            continue
+        return values, dims
+    raise last or SamplingError("no sizes")
 
 
 def disagreements(graph: EGraph, values: dict[str, Any], dims: dict[str, int], most: int = 400) -> list[str]:
     """Members whose value differs from that of their class's first member; members undefined on the instance are skipped."""
     expressions = Expressions(graph, graph.own_node)
-    first: dict[int, np.ndarray] = {}
+    first: dict[int, tuple[np.ndarray, Tensor]] = {}
     wrong: list[str] = []
     for handle in range(1, min(len(graph.nodes), most)):
         sizes = [int(d.evaluate(dims)) for d in graph.dims[handle]]
@@ -36,7 +51,8 @@ def disagreements(graph: EGraph, values: dict[str, Any], dims: dict[str, int], m
             continue
         t = expressions.tensor(handle)
         try:
-            value = numeric.evaluate(t, values, dims)
+            with np.errstate(all="ignore"):
+                value = numeric.evaluate(t, values, dims)
         except MemoryError:
             continue
         if not np.all(np.isfinite(value)):
@@ -46,8 +62,24 @@ def disagreements(graph: EGraph, values: dict[str, Any], dims: dict[str, int], m
         names = axis_names(len(perm))
         value = np.transpose(value, [t.edges.index(names[a]) for a in range(len(perm))])
         at_root = np.transpose(value, np.argsort(perm)) if len(perm) else value
-        known = first.setdefault(root, at_root)
+        known, shown = first.setdefault(root, (at_root, t))
         scale = 1 + np.max(np.abs(known), initial=0)
         if known.shape != at_root.shape or np.max(np.abs(known - at_root), initial=0) > 1e-6 * scale:
-            wrong.append(f"{t} (handle {handle}, class {root})")
+            wrong.append(f"{t} (handle {handle}, class {root}) is not {shown}")
+        wrong += _false_symmetries(graph, handle, value, t)
+    return wrong
+
+
+def _false_symmetries(graph: EGraph, handle: int, value: np.ndarray, t: Tensor) -> list[str]:
+    """Axis exchanges that the class claims of the tensor and its value has not."""
+    own = graph.oriented(handle)
+    wrong: list[str] = []
+    for permutation, sign in graph.group_of(graph.root(handle)).generators:
+        position = {p: a for a, p in enumerate(own)}
+        moved = np.transpose(value, [position[permutation[p]] for p in own]) if len(own) else value
+        if (
+            moved.shape != value.shape
+            or np.max(np.abs(moved - sign * value), initial=0) > 1e-6 * (1 + np.abs(value).max(initial=0))
+        ):
+            wrong.append(f"{t} (handle {handle}) has not the symmetry {permutation} with sign {sign}")
     return wrong

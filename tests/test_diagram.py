@@ -33,6 +33,7 @@ from tensorgrad.tensor import (
 )
 from tests.strategies import DIMS, small_tensors, variables
 
+EXAMPLES = settings.default.max_examples if settings.default else 40
 SQUARE = {"n": 3, "m": 3, "p": 3}
 
 LET = """A B C D : n n ; S R : n n symmetric ; K : n n skew ; P : n m ; Q : m k ; T : m n ; G : m k ; H : k l
@@ -170,7 +171,7 @@ def _disturbed(t: Tensor, rng: random.Random) -> Tensor:
     return t
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3 * EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(small_tensors(), st.randoms(use_true_random=False))
 def test_rearranged_tensors_have_one_form(t: Tensor, rng: random.Random) -> None:
     other = rearranged(t, rng)
@@ -179,7 +180,7 @@ def test_rearranged_tensors_have_one_form(t: Tensor, rng: random.Random) -> None
     assert one_form(t, other)
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3 * EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(small_tensors(), st.randoms(use_true_random=False), st.sampled_from([DIMS, SQUARE]))
 def test_similar_tensors_of_one_form_have_one_value(t: Tensor, rng: random.Random, dims: dict[str, int]) -> None:
     other = disturbed(t, rng)
@@ -188,7 +189,7 @@ def test_similar_tensors_of_one_form_have_one_value(t: Tensor, rng: random.Rando
         assert not one_form(t, other)
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=2 * EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(small_tensors(), small_tensors(), st.sampled_from([DIMS, SQUARE]))
 def test_tensors_of_different_values_differ(a: Tensor, b: Tensor, dims: dict[str, int]) -> None:
     store = Store()
@@ -200,7 +201,7 @@ def test_tensors_of_different_values_differ(a: Tensor, b: Tensor, dims: dict[str
     assert agree(a, b, dims) is not False
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2 * EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(small_tensors())
 def test_insert_and_expression_are_inverse(t: Tensor) -> None:
     store = Store()
@@ -269,7 +270,7 @@ def matcher(a: nx.Graph, b: nx.Graph) -> nx.isomorphism.GraphMatcher:
     return nx.isomorphism.GraphMatcher(a, b, node_match=lambda x, y: x["colour"] == y["colour"])
 
 
-@settings(max_examples=150)
+@settings(max_examples=4 * EXAMPLES)
 @given(st.data(), st.booleans())
 def test_isomorphism_agrees_with_networkx(data: st.DataObject, directed: bool) -> None:
     first = data.draw(graphs())
@@ -292,7 +293,7 @@ def test_isomorphism_agrees_with_networkx(data: st.DataObject, directed: bool) -
     assert a.is_isomorphic(same_names, match_edges=True) == wanted.is_isomorphic()
 
 
-@settings(max_examples=60)
+@settings(max_examples=EXAMPLES)
 @given(graphs(), st.booleans())
 def test_isomorphisms_are_all_of_networkx(graph: Graph, directed: bool) -> None:
     free = range(graph[0])

@@ -6,13 +6,32 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import ClassVar
 
+from tensorgrad.diagram import Store, insert
 from tensorgrad.diagram.nodes import Application, Total
+from tensorgrad.diagram.powers import is_natural
 from tensorgrad.egraph.facts import is_transfer
 from tensorgrad.egraph.pattern import ORIENTED, FunctionIds, Need, Pattern, Rewrite, compile_rewrite
 from tensorgrad.egraph.tables import Tables
 from tensorgrad.rule import Rule, RuleSet
 from tensorgrad.sizes import ONE, Poly
-from tensorgrad.tensor import Apply, Delta, Derivative, Expectation, Fact, Product, Tensor, Variable, resize, walk
+from tensorgrad.tensor import (
+    Apply,
+    Convolution,
+    Delta,
+    Derivative,
+    Expectation,
+    Fact,
+    LeviCivita,
+    Product,
+    Scalar,
+    Tensor,
+    Unit,
+    Variable,
+    resize,
+    walk,
+)
+
+_KEPT = 16
 
 FACTS = (
     "symmetric skew diagonal upper lower orthogonal orthonormal invertible psd pd idempotent positive nonnegative "
@@ -21,34 +40,25 @@ FACTS = (
 
 
 class Engine:
-    """The compiled form of a rule set; `Engine.of(rules)` keeps one per rule set in the process."""
+    """Compiled rules and their egglog program. `Engine.of` gives the one with the rules that can matter for some tensors."""
 
-    _known: ClassVar[dict[tuple[str, ...], Engine]] = {}
-
-    def __init__(self, rules: RuleSet) -> None:
-        self.ids = FunctionIds()
-        self.fact_ids = {name: k for k, name in enumerate(FACTS)}
-        self.tables = Tables(self.ids, self.fact_ids)
+    def __init__(self, library: Library, rules: Sequence[Rule]) -> None:
+        self.tables = Tables(library.ids, library.fact_ids)
         self.fact_rules: dict[str, list[Pattern]] = {}
         self.patterns: list[Pattern] = []
+        self._library = library
         for rule in rules:
-            if not _is_calculus(rule):
-                for rewrite in rewrites(rule):
-                    self._add(rewrite)
+            for pattern in library.compiled(rule):
+                self._add(pattern)
 
-    @classmethod
-    def of(cls, rules: RuleSet) -> Engine:
-        """The engine of a rule set, made when first asked for."""
-        key = tuple(f"{rule.place} {rule}" for rule in rules)
-        if key not in cls._known:
-            cls._known[key] = cls(rules)
-        return cls._known[key]
+    @staticmethod
+    def of(rules: RuleSet, tensors: Sequence[Tensor]) -> Engine:
+        """The engine with those of the rules whose functions can occur when one starts from `tensors`."""
+        return Library.of(rules).engine(frozenset(name for t in tensors for name in _names(t)))
 
-    def _add(self, rewrite: Rewrite) -> None:
-        pattern = compile_rewrite(rewrite, self.ids, self.fact_ids)
-        if pattern is None:
-            return
+    def _add(self, pattern: Pattern) -> None:
         self.patterns.append(pattern)
+        rewrite = pattern.rewrite
         if rewrite.concludes is None:
             self.tables.add_pattern(pattern)
             return
@@ -58,15 +68,99 @@ class Engine:
         premises = [n.fact.name for n in rewrite.needs if n.fact is not None]
         if chain is None or fact in ORIENTED or any(p in ORIENTED for p in premises):
             return
-        functions = []
+        functions: list[int] = []
         for handle in chain:
             node = pattern.store.nodes[handle]
             assert isinstance(node, Application)
-            functions.append(self.ids.of(node.function))
+            functions.append(self._library.ids.of(node.function))
         if chain:
             self.tables.add_transfer(functions, premises, fact)
         elif premises:
             self.tables.add_implication(premises, fact)
+
+
+class Library:
+    """A rule set on its way to engines: every rule is compiled once, when first needed; engines are kept by their rules."""
+
+    _known: ClassVar[dict[tuple[int, ...], Library]] = {}
+
+    def __init__(self, rules: RuleSet) -> None:
+        self.ids = FunctionIds()
+        self.fact_ids = {name: k for k, name in enumerate(FACTS)}
+        self._all = tuple(rules)  # alive as long as this is, so that their ids stay theirs
+        self._rules = [rule for rule in self._all if not _is_calculus(rule)]
+        self._left = [_needed(rule) for rule in self._rules]
+        self._right = [frozenset(n for t in rule.tensors for n in _names(t)) for rule in self._rules]
+        self._patterns: dict[str, list[Pattern]] = {}
+        self._engines: dict[tuple[int, ...], Engine] = {}
+        self._by_names: dict[frozenset[str], Engine] = {}
+
+    @classmethod
+    def of(cls, rules: RuleSet) -> Library:
+        """The compiled form of a rule set, kept in the process while rules are the same objects."""
+        key = tuple(map(id, rules))
+        if key not in cls._known:
+            if len(cls._known) >= _KEPT:
+                del cls._known[next(iter(cls._known))]
+            cls._known[key] = cls(rules)
+        return cls._known[key]
+
+    def engine(self, names: frozenset[str]) -> Engine:
+        """The engine for problems with these functions: with all rules that can be reached from them."""
+        if names in self._by_names:
+            return self._by_names[names]
+        reached, size = set(names), -1
+        while len(reached) != size:
+            size = len(reached)
+            for k, needed in enumerate(self._left):
+                if any(side <= reached for side in needed):
+                    reached |= self._right[k]
+        chosen = tuple(k for k, needed in enumerate(self._left) if any(side <= reached for side in needed))
+        if chosen not in self._engines:
+            self._engines[chosen] = Engine(self, [self._rules[k] for k in chosen])
+        self._by_names[names] = self._engines[chosen]
+        return self._engines[chosen]
+
+    def compiled(self, rule: Rule) -> list[Pattern]:
+        """The patterns of a rule: its directions and instances."""
+        found = self._patterns.get(rule.name)
+        if found is None:
+            made = [compile_rewrite(rewrite, self.ids, self.fact_ids) for rewrite in rewrites(rule)]
+            found = self._patterns[rule.name] = [pattern for pattern in made if pattern is not None]
+        return found
+
+
+def _names(t: Tensor) -> Iterator[str]:
+    """Names of the known functions and structural tensors of an expression; what structure turns into what else, too."""
+    for node in walk(t):
+        if isinstance(node, Apply) and node.function.known:
+            name = node.function.name
+            yield "pow" if name == "sqrt" else name
+            if name in ("inv", "matpow"):
+                yield from ("inv", "pow")
+        elif isinstance(node, LeviCivita | Unit | Convolution):
+            yield type(node).__name__
+
+
+def _needed(rule: Rule) -> list[frozenset[str]]:
+    """The functions that the left side (of an identity also the right side) needs in order to be found."""
+    sides = [rule.left] if rule.directed or rule.right is None else [rule.left, rule.right]
+    return [frozenset(_own_names(side)) for side in sides]
+
+
+def _own_names(t: Tensor) -> Iterator[str]:
+    for node in walk(t):
+        if isinstance(node, Apply) and node.function.known:
+            if node.function.name != "pow" or not _is_copies(node):
+                yield "pow" if node.function.name == "sqrt" else node.function.name
+        elif isinstance(node, LeviCivita | Unit | Convolution):
+            yield type(node).__name__
+
+
+def _is_copies(node: Apply) -> bool:
+    """Whether a power is nothing but equal factors: a small natural exponent."""
+    exponent = node.args[1]
+    return isinstance(exponent, Scalar) and exponent.value.is_constant and is_natural(exponent.value)
 
 
 def _is_calculus(rule: Rule) -> bool:
@@ -136,8 +230,6 @@ def _bare(t: Tensor) -> Tensor:
 
 def instances(left: Tensor) -> Iterator[tuple[dict[str, Tensor], dict[str, Poly]]]:
     """For a function of a sum: square variables set to the identity, sizes that are inner to a product set to 1."""
-    from tensorgrad.diagram import Store, insert
-
     store = Store()
     node = store.nodes[insert(store, left)[0]]
     if not isinstance(node, Application) or not isinstance(store.nodes[node.args[0][0]], Total):

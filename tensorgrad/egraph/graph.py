@@ -125,6 +125,8 @@ class EGraph(Store):
     def add(self, key: Hashable, node: Node, dims: tuple[Poly, ...], generators: tuple[Signed, ...]) -> Handle:
         known = self._table.get(key)
         if known is not None:
+            if generators:
+                self._gain_symmetries(known, generators)
             return known
         if not len(self.nodes) % 16:
             self.check_budget()
@@ -138,6 +140,17 @@ class EGraph(Store):
             self.members(child).users[handle] = None
         self.fresh.append(handle)
         return handle
+
+    def _gain_symmetries(self, handle: Handle, generators: Iterable[Signed]) -> None:
+        """A node built again may show more symmetry: what it is made of has become symmetric since."""
+        own = self._groups[handle]
+        if all(g in own.generators for g in generators):
+            return
+        root, perm = self.resolve((handle, tuple(range(own.order))))
+        for permutation, sign in generators:
+            self._symmetric(root, perm, tuple(perm[p] for p in permutation), sign)
+        if root != handle:
+            self._groups[handle] = group(own.order, tuple(sorted({*own.generators, *generators})))
 
     def _enlist(self, into: Class, handle: Handle, node: Node) -> None:
         match node:

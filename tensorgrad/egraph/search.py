@@ -65,7 +65,7 @@ def simplify(
 ) -> Found:
     """The cheapest equal form of a tensor without derivatives: by operations if `dims` are given, else by size."""
     del objective
-    engine = Engine.of(rules)
+    engine = Engine.of(rules, [t, *_expressions(conditions)])
     graph = EGraph(seconds, nodes)
     try:
         assumed = _state(graph, [t], conditions)
@@ -105,7 +105,7 @@ def prove(
     explain: bool = True,
 ) -> Outcome:
     """Whether two tensors without derivatives become one class."""
-    engine = Engine.of(rules)
+    engine = Engine.of(rules, [left, right, *_expressions(conditions)])
     graph = EGraph(seconds, nodes)
     try:
         assumed = _state(graph, [left, right], conditions)
@@ -141,7 +141,7 @@ def prove(
 
 def normalise(t: Tensor) -> Tensor:
     """The expanded polynomial normal form: every product distributed over every sum, no rules."""
-    engine = Engine.of(RuleSet())
+    engine = Engine.of(RuleSet(), [])
     graph = EGraph(60.0, 200_000)
     try:
         ref = insert(graph, t)
@@ -166,6 +166,10 @@ class _Expanded:
         found = self.graph.members(root)
         member = (found.totals or found.networks or found.leaves or found.applications)[0]
         return self.graph.nodes[member], self.graph.oriented(member)
+
+
+def _expressions(conditions: Sequence[Condition]) -> list[Tensor]:
+    return [t for c in conditions for t in (c.tensor, c.right) if t is not None]
 
 
 def _simplest(graph: EGraph, sides: Iterable[tuple[Ref, Tensor]]) -> list[Tensor]:
