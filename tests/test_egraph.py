@@ -5,27 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import tensorgrad as tg
 from tensorgrad import numeric
 from tensorgrad.calculus import expand
+from tensorgrad.derivation import Step
 from tensorgrad.diagram import insert
 from tensorgrad.egraph import search
-from tensorgrad.egraph.engine import Engine
-from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied
 from tensorgrad.errors import FactError, UnsoundError, UnsupportedError
-from tensorgrad.notation import Claim, parse_claim
+from tensorgrad.notation import Claim, Condition, parse_claim, parse_conditions, parse_scope
 from tensorgrad.notation.claims import parse_file
 from tensorgrad.numeric import SamplingError
 from tensorgrad.rule import library
-from tensorgrad.tensor import Derivative, Tensor, Variable, walk
+from tensorgrad.tensor import Tensor, Variable
 from tests.soundness import disagreements, instance
 
 THEOREMS = Path(__file__).parent / "theorems"
@@ -109,42 +108,33 @@ CASES: list[tuple[str, str, str, dict[str, int]]] = [
 IDS = [c[0] for c in CASES]
 
 
-def same_value(a: Tensor, b: Tensor, conditions: object, seed: int = 0) -> bool:
+def same_value(a: Tensor, b: Tensor, conditions: Sequence[Condition], seed: int = 0) -> bool:
     """Whether two tensors agree on an instance, derivatives by differences; where one is undefined nothing is said."""
-    values, dims = instance([a, b], conditions, seed)  # type: ignore[arg-type]
+    values, dims = instance([a, b], conditions, seed)
     return numeric.Comparison(a, b)(values, dims).kind != "different"
 
 
-def check_derivation(result: object) -> None:
-    """Every step is true, they connect, and they lead from the input to the result."""
-    from tensorgrad.api.results import Result
-
-    assert isinstance(result, Result)
-    steps = result.derivation.steps
-    _, conditions = tg.api.inputs.read_expression(*GIVEN)  # type: ignore[attr-defined]
+def check_steps(steps: Sequence[Step], start: Tensor, end: Tensor, conditions: Sequence[Condition]) -> None:
+    """Every step is true, they connect, and they lead from `start` to `end`."""
     if not steps:
-        assert result.expanded == result.tensor
+        assert start == end
         return
-    assert steps[0].before == result.input
-    assert steps[-1].after == result.tensor
+    assert steps[0].before == start
+    assert steps[-1].after == end
     for step in steps:
-        assert set(step.before.edges) == set(step.after.edges) == set(result.input.edges)
+        assert set(step.before.edges) == set(step.after.edges) == set(start.edges)
         assert same_value(step.before, step.after, conditions), f"{step.before}  =  {step.after}   by {step.rule}"
     for one, other in pairwise(steps):
         assert one.after == other.before, f"{one.after!r}  then  {other.before!r}"
 
 
-GIVEN: tuple[str, str, str] = ("1", "", "")
-
-
 @pytest.mark.parametrize(("text", "let", "facts", "dims"), CASES, ids=IDS)
 def test_derivations_are_true_step_by_step(text: str, let: str, facts: str, dims: dict[str, int]) -> None:
-    global GIVEN
-    GIVEN = (text, let, facts)
+    conditions = parse_conditions(facts, parse_scope(let)) if facts else ()
     result = tg.simplify(text, let=let, if_=facts, dims=dims or None, verify=True)
     assert result.verified
     assert result.stopped in ("saturated", "rounds")
-    check_derivation(result)
+    check_steps(result.derivation.steps, result.input, result.tensor, conditions)
     library_names = {r.name for r in library()}
     for step in result.derivation:
         if step.source != "built in" and step.rule in library_names:
@@ -159,7 +149,7 @@ def test_a_spent_budget_leaves_a_right_result(
     result = tg.simplify(text, let=let, if_=facts, dims=dims or None, verify=True, **budget)  # type: ignore[arg-type]
     assert result.verified
     assert result.stopped in ("saturated", "rounds", *budget)
-    if budget in ({"nodes": 1}, {"seconds": 0.0}):
+    if result.rounds > 1 and budget in ({"nodes": 1}, {"seconds": 0.0}):
         assert result.stopped in budget
     assert result.tensor.sizes == result.input.sizes
 
@@ -203,30 +193,25 @@ def test_acceptance_goals_of_inlining(text: str, let: str, facts: str) -> None:
     assert proof.status == "proved", proof
     claim = parse_claim(text, let, facts)
     assert claim.right is not None and proof.derivation is not None
-    steps = proof.derivation.steps
-    if not steps:
-        assert claim.left == claim.right
-        return
-    assert steps[0].before == claim.left
-    assert steps[-1].after == claim.right
-    for step in steps:
-        assert same_value(step.before, step.after, claim.conditions), f"{step.before} = {step.after} by {step.rule}"
-    for one, other in pairwise(steps):
-        assert one.after == other.before, f"{one.after!r}  then  {other.before!r}"
+    check_steps(proof.derivation.steps, claim.left, claim.right, claim.conditions)
 
 
 # Facts.
 
 
-def facts_of(let: str) -> tuple[EGraph, Facts]:
-    engine = Engine.of(library(), [])
-    graph = EGraph()
-    for name in tg.notation.parse_scope(let).variables.values():  # type: ignore[attr-defined]
-        ref = insert(graph, name)
-        for fact in name.facts:
-            graph.assert_fact(ref, fact.name)
-    graph.rebuild()
-    return graph, Facts(graph, engine.fact_rules)
+MARKS = {
+    "positive nonnegative nonzero integer": "let x : scalar\nmark  erf(x) => 2 * x  if {fact}(x)",
+    "orthonormal": "let A : n m\nmark  pinv(A) => 2 * A.T  if {fact}(A)",
+    "symmetric skew invertible psd pd orthogonal idempotent": "let A : n n\nmark  pinv(A) => 2 * A.T  if {fact}(A)",
+}
+"""A false rule under one fact: whether it fires says whether the fact was derived."""
+
+
+def is_derived(let: str, text: str, fact: str) -> bool:
+    rule = next(text for facts, text in MARKS.items() if fact in facts.split())
+    rules = library().without("erf*", "pinv*") + tg.RuleSet.from_text(rule.format(fact=fact), "marks.rules")
+    goal = f"erf({text}) = 2 * ({text})" if "erf" in rule else f"pinv({text}) = 2 * ({text}).T"
+    return search.prove(*both(goal, let), rules=rules, seconds=2.0, nodes=600).proved
 
 
 DERIVED = [
@@ -270,17 +255,12 @@ UNDERIVED = [
 
 @pytest.mark.parametrize(("let", "text", "fact"), DERIVED)
 def test_derived_facts(let: str, text: str, fact: str) -> None:
-    found = search.simplify(tg.parse(text, let=let), rules=library(), seconds=1.0, nodes=400)
-    facts = Facts(found.graph, Engine.of(library(), [tg.parse(text, let=let)]).fact_rules)
-    t = tg.parse(text, let=let)
-    assert facts.holds(insert(found.graph, t), fact)
+    assert is_derived(let, text, fact)
 
 
 @pytest.mark.parametrize(("let", "text", "fact"), UNDERIVED)
 def test_facts_that_must_not_be_derived(let: str, text: str, fact: str) -> None:
-    found = search.simplify(tg.parse(text, let=let), rules=library(), seconds=1.0, nodes=400)
-    facts = Facts(found.graph, Engine.of(library(), [tg.parse(text, let=let)]).fact_rules)
-    assert not facts.holds(insert(found.graph, tg.parse(text, let=let)), fact)
+    assert not is_derived(let, text, fact)
 
 
 @pytest.mark.parametrize(
@@ -388,10 +368,3 @@ def test_equal_input_gives_equal_output_in_every_process() -> None:
     assert running[0].returncode == 0, errors
     assert one == other
     assert len(one.splitlines()) > 3 * len(CASES[::2])
-
-
-def test_sampling_uses_no_derivative() -> None:
-    """The oracle of these tests compares differentiated forms: none is left in a class."""
-    claim = goals("simple_derivatives.theorems")[0]
-    assert not any(isinstance(n, Derivative) for n in walk(expand(claim.left, conditions=claim.conditions)))
-    assert np.isfinite(1.0)

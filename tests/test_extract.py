@@ -29,7 +29,7 @@ CASES: list[tuple[list[str], str, str, dict[str, int]]] = [
     (["grad(norm2(P @ W - Q), W)"], "P : n m ; W : m k ; Q : n k", "", N),
     (["hess(-(y @ log(softmax(x))), x)"], "x y : n", "", {"n": 40}),
     (["inv(A @ B) @ A @ B @ x"], "A B : n n ; x : n", "invertible(A), invertible(B)", {"n": 40}),
-    (["inv(A) @ B + inv(A) @ x"[:12], "inv(A) @ x"], "A B : n n ; x : n", "invertible(A)", {"n": 40}),
+    (["inv(A) @ B", "inv(A) @ x"], "A B : n n ; x : n", "invertible(A)", {"n": 40}),
     (["tr((A + B) @ (A + B))"], "A B : n n", "", {"n": 40}),
     (["exp(A) @ x + exp(A) @ y", "exp(A) @ (x - y)"], "A : n n ; x y : n", "", {"n": 40}),
     (["log(exp(x) * exp(y))", "exp(x + y)"], "x y : n", "", {"n": 40}),

@@ -143,9 +143,15 @@ def _names(t: Tensor) -> Iterator[str]:
 
 
 def _needed(rule: Rule) -> list[frozenset[str]]:
-    """The functions that the left side (of an identity also the right side) needs in order to be found."""
-    sides = [rule.left] if rule.directed or rule.right is None else [rule.left, rule.right]
-    return [frozenset(_own_names(side)) for side in sides]
+    """For each side that can be looked for (the left, of an identity also the right) the functions that it needs.
+
+    A side of a rewrite with neither functions nor facts would match everywhere: it is not looked for.
+    """
+    if rule.right is None:
+        return [frozenset(_own_names(rule.left))]
+    sides = [rule.left] if rule.directed else [rule.left, rule.right]
+    needed = [(frozenset(_own_names(side)), any(v.facts for v in side.variables)) for side in sides]
+    return [names for names, facts in needed if names or facts]
 
 
 def _own_names(t: Tensor) -> Iterator[str]:
