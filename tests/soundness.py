@@ -77,9 +77,8 @@ def _false_symmetries(graph: EGraph, handle: int, value: np.ndarray, t: Tensor) 
     for permutation, sign in graph.group_of(graph.root(handle)).generators:
         position = {p: a for a, p in enumerate(own)}
         moved = np.transpose(value, [position[permutation[p]] for p in own]) if len(own) else value
-        if (
-            moved.shape != value.shape
-            or np.max(np.abs(moved - sign * value), initial=0) > 1e-6 * (1 + np.abs(value).max(initial=0))
+        if moved.shape != value.shape or np.max(np.abs(moved - sign * value), initial=0) > 1e-6 * (
+            1 + np.abs(value).max(initial=0)
         ):
             wrong.append(f"{t} (handle {handle}) has not the symmetry {permutation} with sign {sign}")
     return wrong

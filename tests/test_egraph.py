@@ -334,7 +334,9 @@ def test_symmetry_found_late_reaches_users() -> None:
     graph.rebuild()
     assert graph.same(one, two)
     assert graph.same(one, turned)
-    assert graph.same(insert(graph, tg.parse("(A @ exp(A)).T", let=let)), insert(graph, tg.parse("exp(A) @ A", let=let)))
+    assert graph.same(
+        insert(graph, tg.parse("(A @ exp(A)).T", let=let)), insert(graph, tg.parse("exp(A) @ A", let=let))
+    )
 
 
 # Determinism.

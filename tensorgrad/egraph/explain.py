@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from tensorgrad.derivation import Derivation, Step
 from tensorgrad.diagram.expression import Expressions, axis_names, children
 from tensorgrad.diagram.nodes import Handle, Node, Ref
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.egraph.reasons import Applied, Link
-from tensorgrad.tensor import Product, Tensor, renamed
+from tensorgrad.egraph.reasons import Applied, Lemma, Link
+from tensorgrad.tensor import Product, Sum, Tensor, renamed
 
 LONGEST = 300
 """Steps beyond this many are not written out; `rules` still names every rule."""
@@ -84,6 +85,9 @@ class Explainer:
             pairs = link.reason.descents if isinstance(link.reason, Applied) else link.reason.replaced
             for child, member in pairs:
                 names.update(dict.fromkeys(self.rules(child, member, self._order[id(link)])))
+            if isinstance(link.reason, Applied) and link.reason.lemma is not None:
+                lemma = link.reason.lemma
+                names.update(dict.fromkeys(self.rules(lemma.left[0], lemma.right[0], self._order[id(link)])))
             if isinstance(link.reason, Applied):
                 names[link.reason.rule] = None
         self._rules[key] = tuple(names)
@@ -108,18 +112,46 @@ class Explainer:
             here, perm = there, onward
 
     def _link(self, link: Link, forward: bool, here: Ref, there: Ref, out: list[Step]) -> None:
+        """The steps of one link; walked backwards they are the same, in the other order."""
         number = self._order[id(link)]
-        pairs = link.reason.descents if isinstance(link.reason, Applied) else link.reason.replaced
-        if forward:
-            view = self.descend(here, pairs, number, out)
-            if isinstance(link.reason, Applied):
-                self._add(out, link.reason, self._placed(view, here), self._placed(View(self.graph), there))
+        left, right = (here, there) if forward else (there, here)
+        steps: list[Step] = []
+        reason = link.reason
+        if isinstance(reason, Applied) and reason.lemma is not None:
+            self._by_lemma(reason, reason.lemma, link.left, left, right, number, steps)
+        else:
+            pairs = reason.descents if isinstance(reason, Applied) else reason.replaced
+            view = self.descend(left, pairs, number, steps)
+            if isinstance(reason, Applied):
+                self._add(steps, reason, self._placed(view, left), self._placed(View(self.graph), right))
+        out += steps if forward else [Step(s.rule, s.source, s.after, s.before) for s in reversed(steps)]
+
+    def _by_lemma(
+        self, reason: Applied, lemma: Lemma, side: Ref, left: Ref, right: Ref, number: int, out: list[Step]
+    ) -> None:
+        """The lemma's own steps, in the context in which the lemma is used."""
+        inner: list[Step] = []
+        self._walk(lemma.left[0], lemma.right[0], number, inner)
+        start, end = self._placed(View(self.graph), left), self._placed(View(self.graph), right)
+        names = [start.edges[left[1].index(p)] for p in side[1]]
+
+        def framed(t: Tensor) -> Tensor:
+            own = [""] * len(names)
+            for q, p in enumerate(lemma.left[1]):
+                own[p] = names[q]
+            if lemma.kind == "difference":
+                return Sum((end, Product((renamed(t, tuple(own)),), end.edges)), (Fraction(1), Fraction(1)))
+            kept, met = (names[1], names[0]) if lemma.turned else (names[0], names[1])
+            rows, columns = lemma.left[1]
+            own[rows], own[columns] = "m", met
+            inverse = renamed(start, tuple("m" if e == met else kept for e in start.edges))
+            return Product((inverse, renamed(t, tuple(own))), start.edges)
+
+        if lemma.kind == "difference":
+            out += [Step(s.rule, s.source, framed(s.before), framed(s.after)) for s in inner]
             return
-        back: list[Step] = []
-        view = self.descend(there, pairs, number, back)
-        if isinstance(link.reason, Applied):
-            self._add(out, link.reason, self._placed(View(self.graph), here), self._placed(view, there))
-        out += [Step(s.rule, s.source, s.after, s.before) for s in reversed(back)]
+        out += [Step(s.rule, s.source, framed(s.after), framed(s.before)) for s in reversed(inner)]
+        self._add(out, reason, framed(inner[0].before) if inner else start, end)
 
     def descend(self, at: Ref, pairs: Sequence[tuple[Handle, Handle]], before: int, out: list[Step]) -> View:
         """Show children of a node as other members of their classes, the steps in the node's context."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from tensorgrad.diagram.nodes import Handle, Ref
-from tensorgrad.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,22 @@ class Applied:
     rule: str
     source: str
     descents: tuple[tuple[Handle, Handle], ...] = ()
+    lemma: Lemma | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lemma:
+    """Two references that were united first, and how that gives the step.
+
+    "inverse": inv(M) = inv(M) @ I = inv(M) @ (M @ R) = R, from M @ R = I; `left` is M @ R. `turned`: the step's first
+    axis is the inverse's column.
+    "difference": L = R + (L - R) = R, from L - R = 0; `left` is L - R.
+    """
+
+    kind: Literal["inverse", "difference"]
+    left: Ref
+    right: Ref
+    turned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +51,3 @@ class Link:
     left: Ref
     right: Ref
     reason: Applied | Congruent
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """An equation given as an assumption."""
-
-    text: str
-    left: Tensor
-    right: Tensor

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.nodes import Application, Ref
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
-from tensorgrad.egraph.reasons import Applied
+from tensorgrad.egraph.reasons import Applied, Lemma
 from tensorgrad.egraph.saturate import WAVES, Saturation, Stopped
 from tensorgrad.sizes import MINUS_ONE, ONE
 
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """Another goal that implies the first: two references to be united, and the name of the step."""
+    """Another goal that implies the first: two references to be united, and the step that follows (from the second side
+    to the first if `swapped`)."""
 
     left: Ref
     right: Ref
     step: Applied
+    swapped: bool = False
 
 
 @dataclass(slots=True)
@@ -36,8 +38,8 @@ class Rephrasing:
         stopped: Stopped = "saturated"
         try:
             goals = [
-                *self._inverses(self.first, self.second),
-                *self._inverses(self.second, self.first),
+                *self._inverses(self.first, self.second, False),
+                *self._inverses(self.second, self.first, True),
                 *self._difference(),
             ]
         except BudgetSpentError as spent:
@@ -47,14 +49,15 @@ class Rephrasing:
             self.run_.waves = WAVES
             stopped = self.run_.run()
             if self.graph.same(other.left, other.right):
-                self.graph.union(self.first, self.second, other.step)
+                sides = (self.second, self.first) if other.swapped else (self.first, self.second)
+                self.graph.union(*sides, other.step)
                 self.graph.rebuild()
                 return "goal"
             if stopped not in ("saturated", "rounds"):
                 break
         return stopped
 
-    def _inverses(self, side: Ref, other: Ref) -> Iterator[Other]:
+    def _inverses(self, side: Ref, other: Ref, swapped: bool) -> Iterator[Other]:
         """For inv(M) = R with M invertible: M @ R = I."""
         graph = self.graph
         root, perm = graph.resolve(side)
@@ -85,10 +88,16 @@ class Rephrasing:
             identity = Draft()
             edge = identity.edge(size)
             identity.boundary = [edge, edge]
-            yield Other(graph.network(draft), graph.network(identity), Applied("inverse-is-unique", "built in"))
+            product, unit = graph.network(draft), graph.network(identity)
+            step = Applied(
+                "inverse-is-unique", "built in", lemma=Lemma("inverse", product, unit, turned=first_axis != 0)
+            )
+            yield Other(product, unit, step, swapped)
 
     def _difference(self) -> Iterator[Other]:
         graph = self.graph
         dims = graph.ref_dims(self.first)
         difference = graph.total([(ONE, self.first), (MINUS_ONE, self.second)], dims)
-        yield Other(difference, graph.zero(dims), Applied("difference-is-zero", "built in"))
+        zero = graph.zero(dims)
+        step = Applied("difference-is-zero", "built in", lemma=Lemma("difference", difference, zero))
+        yield Other(difference, zero, step)
