@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.canonical import Form, canonical
 from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.nodes import Handle, Legs, Network, Ref, Total
-from tensorgrad.diagram.symmetry import Signed
+from tensorgrad.diagram.symmetry import Signed, closure
 from tensorgrad.sizes import MINUS_ONE, ONE, ZERO, Poly, content_of
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _canonical(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> Ref:
     if content is not ONE:
         inverse = content.inverse()
         merged = {key: c * inverse for key, c in merged.items()}
-    sign = _sign(merged)
+    sign = _sign(store, merged)
     candidates = [1, -1] if sign == 0 else [sign]
     forms = [_form(store, {k: c if s > 0 else -c for k, c in merged.items()}, dims) for s in candidates]
     best = min(range(len(forms)), key=lambda k: forms[k][1])
@@ -149,11 +150,15 @@ def _canonical(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> Ref:
     return store.scaled(coefficient, ref) if coefficient is not ONE else ref
 
 
-def _sign(merged: Terms) -> int:
-    """The sign that makes the sum's first unbalanced coefficients positive; 0 if each handle's signs balance."""
+def _sign(store: Store, merged: Terms) -> int:
+    """The sign that makes the sum's first unbalanced coefficients positive; 0 if each handle's signs balance.
+
+    A term that changes sign when axes are exchanged decides nothing: its sign is that of the order of the axes.
+    """
     by_handle: dict[Handle, list[Poly]] = {}
     for (handle, _), c in merged.items():
-        by_handle.setdefault(handle, []).append(c)
+        if not _has_sign(store, handle):
+            by_handle.setdefault(handle, []).append(c)
     for handle in sorted(by_handle):
         here = sorted(by_handle[handle])
         there = sorted(-c for c in here)
@@ -162,27 +167,46 @@ def _sign(merged: Terms) -> int:
     return 0
 
 
-def _form(
-    store: Store, merged: Terms, dims: tuple[Poly, ...]
-) -> tuple[Form, tuple[tuple[tuple[Poly, Handle, Legs], ...], tuple[Poly, ...]]]:
-    coefficients = sorted(set(merged.values()))
-    rank = {c: k for k, c in enumerate(coefficients)}
-    scale = len(coefficients)
-    operands = [(h * scale + rank[c], legs) for (h, legs), c in merged.items()]
+def _has_sign(store: Store, handle: Handle) -> bool:
+    return any(sign < 0 for _, sign in store.group_of(handle).generators)
+
+
+Key = tuple[tuple[tuple[Poly, Handle, Legs], ...], tuple[Poly, ...]]
+"""What tells canonical sums apart: their terms and sizes."""
+
+
+def _form(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> tuple[Form, Key]:
+    signed = {h for h, _ in merged if _has_sign(store, h)}
+    magnitude = {(h, legs): max(c, -c) if h in signed else c for (h, legs), c in merged.items()}
+    rank = {c: k for k, c in enumerate(sorted(set(magnitude.values())))}
+    scale = len(rank)
+    operands = [(h * scale + rank[magnitude[h, legs]], legs) for h, legs in merged]
     size_rank = {d: k for k, d in enumerate(sorted(set(dims)))}
     colours = {a: size_rank[d] for a, d in enumerate(dims)}
     form = canonical(operands, colours, lambda colour: store.group_of(colour // scale))
-    # Each term's own sign enters its coefficient; `canonical` multiplies them, which is meant for products.
-    number = {a: k for k, a in enumerate(form.edges)}
+    terms = _terms_on(store, merged, form.edges)
+    found = form.generators
+    if signed and found:
+        # Labelling knows no signs: of the orders of axes that it takes for one, the least terms decide.
+        elements = closure(len(dims), [(p, 1) for p, _ in found])
+        orders = [tuple(form.edges[k] for k in p) for p, _ in elements]
+        images = [_terms_on(store, merged, edges) for edges in orders]
+        best = min(range(len(images)), key=lambda k: [(h, legs, c) for c, h, legs in images[k]])
+        form, terms, found = replace(form, edges=orders[best]), images[best], elements
+    generators = tuple(_checked(merged, store, form, g) for g in found)
+    cleaned = tuple(g for g in generators if g is not None)
+    form = Form(form.operands, form.edges, 1, cleaned)
+    return form, (terms, tuple(dims[a] for a in form.edges))
+
+
+def _terms_on(store: Store, merged: Terms, edges: Sequence[int]) -> tuple[tuple[Poly, Handle, Legs], ...]:
+    """The terms with the axes in this order. Each term's own sign enters its coefficient; `canonical` multiplies them."""
+    number = {a: k for k, a in enumerate(edges)}
     terms: list[tuple[Poly, Handle, Legs]] = []
     for (h, legs), c in merged.items():
         arranged, sign = store.group_of(h).arrange([number[a] for a in legs])
         terms.append((c if sign > 0 else -c, h, _inverse(arranged)))
-    terms.sort(key=lambda t: (t[1], t[2], t[0]))
-    generators = tuple(_checked(merged, store, form, g) for g in form.generators)
-    cleaned = tuple(g for g in generators if g is not None)
-    form = Form(form.operands, form.edges, 1, cleaned)
-    return form, (tuple(terms), tuple(dims[a] for a in form.edges))
+    return tuple(sorted(terms, key=lambda t: (t[1], t[2], t[0])))
 
 
 def _checked(merged: Terms, store: Store, form: Form, generator: Signed) -> Signed | None:

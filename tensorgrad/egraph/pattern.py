@@ -117,8 +117,8 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
             kind, queries = "total", builder.total_root(root[0])
         case Leaf():
             kind, queries = "variable", builder.variable_root(node)
-    if not queries:
-        return None
+    if not queries and rewrite.concludes is None:
+        return None  # a rule for facts is matched backwards, from what the fact is asked of
     cuts = not rewrite.explore and isinstance(node, Application) and _is_product(store, node.args[0][0])
     named = {n.function.name for n in store.nodes if isinstance(n, Application)} - set(rewrite.functions)
     asks = {n.fact.name for n in rewrite.needs if n.fact is not None} | (set() if rewrite.left.variables else {""})
@@ -183,8 +183,9 @@ class _Builder:
                     q.atoms += self._leaf_atoms(child_node, out)
                 new += self._expression(q, child, out)
             queries = new
-        if not slots:
-            return []
+        touched = {e for _, legs in node.operands for e in legs}
+        if not slots or not touched.issuperset(node.boundary):
+            return []  # nothing to look for, or an edge that could be any edge
         for edge in range(len(node.dims)):
             meeting = [slots[k] for k, (_, legs) in enumerate(node.operands) if edge in legs and k in slots]
             if len(meeting) > 1:

@@ -171,7 +171,7 @@ class Rewriter:
         draft = Draft(coefficient)
         kept = [o for k, o in enumerate(node.operands) if k not in found.used]
         outer = {found.edges[e] for e in pattern_node.boundary}
-        left = {e for _, legs in kept for e in legs}.union(outer, node.boundary)
+        left = {e for _, legs in kept for e in legs}.union(outer, node.boundary, found.lifted)
         # Edges inside the part that is cut out are gone: size 1, so that closing them adds no factor.
         edges = draft.edges(d if e in left else ONE for e, d in enumerate(node.dims))
         draft.operands = [(h, [edges[e] for e in legs]) for h, legs in kept]
