@@ -127,11 +127,10 @@ class _Search:
         for member in graph.members(root).networks:
             network = graph.nodes[member]
             assert isinstance(network, Network)
-            if (
-                not network.operands
-                or any(h < FLAT for h, _ in network.operands)
-                or not network.coefficient.is_monomial
-            ):
+            touched = {e for _, legs in network.operands for e in legs}
+            if any(h < FLAT for h, _ in network.operands) or not network.coefficient.is_monomial:
+                continue
+            if not network.operands or not touched.issuperset(network.boundary):
                 continue
             inverse = {p: a for a, p in enumerate(graph.oriented(member))}
             boundary = [network.boundary[inverse[p]] for p in perm]
