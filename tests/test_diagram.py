@@ -376,7 +376,7 @@ def test_antisymmetric_zeros(text: str) -> None:
     store = Store()
     assert t == zero
     assert store.is_zero(insert(store, t)[0])
-    assert agree(t, zero, {s: 3 for s in "nmkl"}) is True
+    assert agree(t, zero, dict.fromkeys("nmkl", 3)) is True
 
 
 @pytest.mark.parametrize(
@@ -429,7 +429,8 @@ def test_declared_symmetry(left: str, right: str) -> None:
 
 
 def test_symmetric_axes_of_higher_order() -> None:
-    let = "W : n n n symmetric(0,1) ; V : n n n symmetric(0,1,2) ; F : n n n antisymmetric(0,1,2) ; H : n n n antisymmetric(0,1)"
+    let = "W : n n n symmetric(0,1) ; V : n n n symmetric(0,1,2) ; F : n n n antisymmetric(0,1,2) ; "
+    let += "H : n n n antisymmetric(0,1)"
     for name, kept in (("W", {"ijk", "jik"}), ("V", {"".join(p) for p in permutations("ijk")}), ("H", {"ijk"})):
         for letters in permutations("ijk"):
             text = f"{name}[{', '.join(letters)}]"

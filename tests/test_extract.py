@@ -60,12 +60,11 @@ def optimum(graph: EGraph, extraction: Extraction, weight: float) -> float | Non
     column = {pair: k for k, pair in enumerate(members)}
     level = {root: count + k for k, root in enumerate(roots)}
     cost = np.zeros(total)
-    for (root, member), k in column.items():
+    for (_, member), k in column.items():
         own = extraction._own(member)
         cost[k] = own[0] + weight * own[1]
     rows: list[tuple[dict[int, float], float]] = []  # sum(coefficient * variable) >= bound
-    for root in extraction.roots:
-        rows.append(({column[root, m]: 1.0 for m in classes[root]}, 1.0))
+    rows += [({column[root, m]: 1.0 for m in classes[root]}, 1.0) for root in extraction.roots]
     big = len(roots) + 1.0
     for (root, member), k in column.items():
         for part in extraction._parts(member):

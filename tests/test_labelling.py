@@ -25,7 +25,7 @@ KNOWN_GROUPS: dict[str, tuple[Callable[[], nx.Graph], int]] = {
     "petersen": (nx.petersen_graph, 120),
     "rook 3x3": (lambda: rook(3), 72),
     "rook 4x4": (lambda: rook(4), 1152),
-    "shrikhande": (lambda: shrikhande(), 192),
+    "shrikhande": (lambda: nx.Graph(shrikhande()), 192),
     "paley 13": (lambda: nx.paley_graph(13).to_undirected(), 78),
     "torus 4x4": (lambda: nx.grid_2d_graph(4, 4, periodic=True), 384),
     "torus 5x5": (lambda: nx.grid_2d_graph(5, 5, periodic=True), 200),

@@ -14,8 +14,8 @@ from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma, Link
 from tensorgrad.tensor import Product, Sum, Tensor, renamed
 
-LONGEST = 300
-"""Steps beyond this many are not written out; `rules` still names every rule."""
+LONGEST = 400
+"""A derivation that takes more steps than this, counted in every context, is not written out; its rules are named."""
 
 
 @dataclass(slots=True)
@@ -45,12 +45,17 @@ def relative(graph: EGraph, member: Handle, handle: Handle) -> tuple[int, ...]:
     return tuple(own[p] for p in graph.oriented(member))
 
 
+class TooLongError(Exception):
+    """Internal: a derivation takes more steps than are written out."""
+
+
 class Explainer:
     """Reads derivations off one e-graph."""
 
     def __init__(self, graph: EGraph) -> None:
         self.graph = graph
         self._order = {id(link): number for number, link in enumerate(graph.history)}
+        self._left = LONGEST
         self._rules: dict[tuple[Handle, Handle, int], tuple[str, ...]] = {}
 
     def path(self, start: Handle, end: Handle, before: int) -> list[tuple[Link, bool]]:
@@ -94,17 +99,26 @@ class Explainer:
         return self._rules[key]
 
     def steps(self, start: Handle, end: Handle) -> list[Step]:
-        """The steps from one handle's tensor to another's, axes as the start's (a0, a1, ...)."""
+        """The steps from one handle's tensor to another's, axes as the start's (a0, a1, ...).
+
+        A derivation of more than `LONGEST` steps in all its contexts is given as one step that names its rules.
+        """
         out: list[Step] = []
-        self._walk(start, end, len(self.graph.history), out)
+        self._left = LONGEST
+        try:
+            self._walk(start, end, len(self.graph.history), out)
+        except TooLongError:
+            names = ", ".join(self.rules(start, end))
+            at: Ref = (start, tuple(range(len(self.graph.dims[start]))))
+            before = self._placed(View(self.graph), at)
+            after = self._placed(View(self.graph), (end, relative_to(self.graph, start, end)))
+            return [Step(names, "too long to write out", before, after)]
         return out
 
     def _walk(self, start: Handle, end: Handle, before: int, out: list[Step]) -> None:
         perm = tuple(range(len(self.graph.dims[start])))
         here = start
         for link, forward in self.path(start, end, before):
-            if len(out) > LONGEST:
-                return
             there = link.right[0] if forward else link.left[0]
             left, right = (link.left, link.right) if forward else (link.right, link.left)
             onward = _compose(perm, left, right)
@@ -123,6 +137,7 @@ class Explainer:
             pairs = reason.descents if isinstance(reason, Applied) else reason.replaced
             view = self.descend(left, pairs, number, steps)
             if isinstance(reason, Applied):
+                self._spend()
                 self._add(steps, reason, self._placed(view, left), self._placed(View(self.graph), right))
         out += steps if forward else [Step(s.rule, s.source, s.after, s.before) for s in reversed(steps)]
 
@@ -162,6 +177,7 @@ class Explainer:
             inner: list[Step] = []
             self._walk(child, member, before, inner)
             for step in inner:
+                self._spend()
                 frame = View(self.graph, dict(view.shown))
                 self._add(
                     out,
@@ -182,6 +198,12 @@ class Explainer:
         named = renamed(t, tuple(names))
         wanted = axis_names(len(perm))
         return named if named.edges == wanted else Product((named,), wanted)
+
+    def _spend(self) -> None:
+        """Count a step that is written out, in whatever context."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooLongError
 
     @staticmethod
     def _add(out: list[Step], reason: Applied, before: Tensor, after: Tensor) -> None:
@@ -209,7 +231,11 @@ class Explainer:
                     seen.add(graph.root(child))
                     stack.append(target)
         at: Ref = (chosen[root], relative_to(graph, start, chosen[root]))
-        self.descend(at, pairs, len(graph.history), out)
+        try:
+            self.descend(at, pairs, len(graph.history), out)
+        except TooLongError:
+            first = self._placed(View(graph), (start, tuple(range(len(graph.dims[start])))))
+            out = [Step(", ".join(names), "too long to write out", first, first)]
         return out, tuple(names)
 
 

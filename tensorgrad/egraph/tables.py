@@ -6,6 +6,7 @@ The sort T is an e-class, a tensor up to the order of its axes; the host keeps t
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,7 @@ class Tables:
         self._fact_names = {number: name for name, number in fact_ids.items()}
         self._columns: dict[str, tuple[Pattern, Query]] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="tensorgrad-")
+        weakref.finalize(self, self._folder.cleanup)
         self._read: dict[str, set[tuple[int, ...]]] = {}
         self._read_facts: set[tuple[int, int]] = set()
         self._open = False
