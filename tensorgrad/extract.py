@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 
 from tensorgrad.cost import application_cost, network_cost, total_cost
@@ -89,7 +89,10 @@ class Extraction:
         self.roots = [graph.root(h) for h, _ in roots]
         self.chosen: dict[Handle, Handle] = {}
         self._cost: dict[Handle, Price] = {}
-        self._trees()
+        self._trees(h for h in range(1, len(graph.nodes)) if h not in graph.dead)
+        if self.needed(self.chosen) is None:
+            # A class may be left with nothing but forms that contain it; what it was made from is still true.
+            self._trees(range(1, len(graph.nodes)))
         self._share()
 
     def members(self, root: Handle) -> list[Handle]:
@@ -100,17 +103,16 @@ class Extraction:
     def _parts(self, member: Handle) -> list[Handle]:
         return list(dict.fromkeys(self.graph.root(c) for c in children(self.graph.nodes[member])))
 
-    def _trees(self) -> None:
-        """The cheapest member of each class by tree cost, to a fixpoint."""
+    def _trees(self, members: Iterable[Handle]) -> None:
+        """The cheapest of the members of each class by tree cost, to a fixpoint."""
         graph = self.graph
         users: dict[Handle, list[tuple[Handle, Handle]]] = {}
         work: dict[tuple[Handle, Handle], None] = {}
-        for h in range(1, len(graph.nodes)):
-            if h not in graph.dead:
-                root = graph.root(h)
-                work[root, h] = None
-                for part in self._parts(h):
-                    users.setdefault(part, []).append((root, h))
+        for h in members:
+            root = graph.root(h)
+            work[root, h] = None
+            for part in self._parts(h):
+                users.setdefault(part, []).append((root, h))
         while work:
             root, member = next(iter(work))
             del work[root, member]
@@ -132,7 +134,7 @@ class Extraction:
         return member
 
     def needed(self, chosen: Mapping[Handle, Handle]) -> list[Handle] | None:
-        """The classes that the roots need, each after its parts; None if the choice has a cycle."""
+        """The classes that the roots need, each after its parts; None if the choice has a cycle or a gap."""
         state: dict[Handle, int] = {}
         order: list[Handle] = []
         stack: list[tuple[Handle, bool]] = [(r, False) for r in self.roots]
@@ -141,7 +143,7 @@ class Extraction:
             if ready:
                 state[root] = 2
                 order.append(root)
-            elif state.get(root) == 1:
+            elif state.get(root) == 1 or root not in chosen:
                 return None
             elif root not in state:
                 state[root] = 1

@@ -67,9 +67,7 @@ def plan(
 
     expanded = expand(t, conditions=conditions)
     loaded = rules if rules is not None else library()
-    found = search.simplify(
-        expanded, conditions=conditions, dims=sizes, rules=loaded, seconds=seconds, nodes=nodes, objective="flops"
-    )
+    found = search.simplify(expanded, conditions=conditions, dims=sizes, rules=loaded, seconds=seconds, nodes=nodes)
     ours = plan_of(found.tensor, sizes)
     steps = tuple(PlanStep(str(step), step.flops, step.size) for step in ours.steps)
     return Plans(

@@ -14,6 +14,7 @@ from tensorgrad.api.verify import Verdict
 from tensorgrad.api.verify import verify as compare
 from tensorgrad.calculus import expand
 from tensorgrad.derivation import Derivation
+from tensorgrad.errors import UnsupportedError
 from tensorgrad.numeric import size_symbols
 from tensorgrad.rule import RuleSet, library
 from tensorgrad.tensor import Tensor
@@ -44,6 +45,8 @@ def simplify(
     A.T
     """
     start = perf_counter()
+    if objective != "flops":
+        raise UnsupportedError(f"objective={objective!r}: the search minimises operations, objective='flops'")
     t, conditions = read_expression(expression, let, if_)
     expanded = expand(t, conditions=conditions)
     sizes = read_dims(dims, size_symbols(t))
@@ -56,7 +59,6 @@ def simplify(
         rules=rules if rules is not None else library(),
         seconds=seconds,
         nodes=nodes,
-        objective=objective,
     )
     elapsed = perf_counter() - start
     derivation = found.derivation.framed(t, expanded, found.tensor, found.tensor)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tensorgrad.diagram.store import Store
 
 
+_MOST_BITS = 4096
+_MOST_FACTORS = 64
+
+
 @lru_cache(maxsize=4096)
 def is_natural(exponent: Poly) -> bool:
     """Whether an exponent is a non-negative integer for all sizes >= 1 (`3`, `n`, `n - 1`)."""
@@ -110,6 +114,8 @@ def _absorb(coefficient: Poly, value: Poly, exponent: Poly) -> tuple[Poly, Poly]
     """Take factors value**exponent (a number to a power) into the coefficient as far as that is exact."""
     if exponent.is_constant and exponent.number.denominator == 1:
         steps = int(exponent.number)
+        if not is_short(value, steps):
+            return coefficient, exponent
         if steps >= 0 or value.is_monomial:
             return coefficient * value**steps, Poly.constant(0)
         while steps < 0 and is_positive(value):
@@ -119,6 +125,12 @@ def _absorb(coefficient: Poly, value: Poly, exponent: Poly) -> tuple[Poly, Poly]
             coefficient, steps = quotient, steps + 1
         return coefficient, Poly.constant(steps)
     return coefficient, exponent
+
+
+def is_short(value: Poly, steps: int) -> bool:
+    """Whether a power of a number is worth writing out: 9**9**9 stays a power."""
+    bits = max(max(c.numerator.bit_length(), c.denominator.bit_length()) for _, c in value.terms) if value else 0
+    return bits * abs(steps) <= _MOST_BITS and (value.is_monomial or abs(steps) <= _MOST_FACTORS)
 
 
 def power(store: Store, base: Ref, exponent: Poly) -> Ref | None:
@@ -142,8 +154,10 @@ def power(store: Store, base: Ref, exponent: Poly) -> Ref | None:
         and (value or exponent.number > 0)
     ):
         steps = int(exponent.number)
-        if steps > 0 or value.is_monomial:
+        if (steps > 0 or value.is_monomial) and is_short(value, steps):
             return store.constant(value**steps)
+        if value.is_constant:
+            return None
     if value is ONE:
         return store.constant(ONE)
     if is_natural(exponent) and exponent.is_constant and exponent.number <= LARGEST_COPIES:
@@ -206,15 +220,16 @@ def _power_of_product(store: Store, base: Ref, exponent: Poly) -> Ref | None:
     pieces: list[tuple[Ref, list[int]]] = []
     for operands in parts:
         inside = {e for _, legs in operands for e in legs}
-        if inside <= kept:
-            pieces += [((h, tuple(range(len(legs)))), [edges[e] for e in legs]) for h, legs in operands]
-        else:
-            free = sorted(inside & kept)
+        # Nothing is summed between the factors: each is a piece. On a repeated edge a factor is its diagonal alone,
+        # since off the diagonal a negative power need not be defined.
+        for group in [[o] for o in operands] if inside <= kept else [operands]:
+            free = sorted({e for _, legs in group for e in legs} & kept)
             piece = Draft()
             piece_edges = piece.edges(network.dims)
-            piece.operands = [(h, [piece_edges[e] for e in legs]) for h, legs in operands]
+            piece.operands = [(h, [piece_edges[e] for e in legs]) for h, legs in group]
             piece.boundary = [piece_edges[e] for e in free]
-            pieces.append((_only_used(store, piece, {*inside}), [edges[e] for e in free]))
+            used = {e for _, legs in group for e in legs}
+            pieces.append((_only_used(store, piece, used), [edges[e] for e in free]))
     if len(pieces) == 1 and network.coefficient is ONE:
         return None
     scale = make_power(store, store.constant(network.coefficient), exponent)

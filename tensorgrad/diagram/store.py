@@ -8,7 +8,7 @@ from dataclasses import replace
 from tensorgrad.diagram.canonical import Form, canonical
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
-from tensorgrad.diagram.symmetry import Group, Signed, group, swap, trivial_group
+from tensorgrad.diagram.symmetry import Group, Signed, group, inverse, swap, trivial_group
 from tensorgrad.sizes import MINUS_ONE, ONE, ZERO, Poly
 
 LARGEST_COPIES = 6
@@ -96,7 +96,7 @@ class Store:
             return False
         if p1 == p2:
             return True
-        first, second = (self.group_of(h1).arrange(_inverse(p)) for p in (p1, p2))
+        first, second = (self.group_of(h1).arrange(inverse(p)) for p in (p1, p2))
         return first == second or (first[0] == second[0] and self.is_zero(h1))
 
     def leaf(self, leaf: Leaf, dims: tuple[Poly, ...], generators: tuple[Signed, ...] = ()) -> Ref:
@@ -111,7 +111,7 @@ class Store:
             swap(len(dims), [a], [a + 1]) for a in range(len(dims) - 1) if sorted_dims[a] is sorted_dims[a + 1]
         )
         handle = self.add(("total", (), sorted_dims), Total((), sorted_dims), sorted_dims, generators)
-        return handle, _inverse(tuple(order))
+        return handle, inverse(tuple(order))
 
     def constant(self, value: Poly) -> Ref:
         """A number of order 0."""
@@ -286,13 +286,6 @@ class Store:
         from tensorgrad.diagram.totals import canonical_total
 
         return canonical_total(self, terms, tuple(dims))
-
-
-def _inverse(perm: Sequence[int]) -> tuple[int, ...]:
-    out = [0] * len(perm)
-    for a, p in enumerate(perm):
-        out[p] = a
-    return tuple(out)
 
 
 def _boundary_generators(boundary: Sequence[int], generators: Sequence[Signed]) -> tuple[Signed, ...]:

@@ -188,6 +188,18 @@ def _exchange_sets(order: int, generators: Sequence[Signed]) -> tuple[tuple[tupl
     return tuple((tuple(a for a in range(order) if find(a) == start), sign_of[start]) for start in sorted(sign_of))
 
 
+def inverse(permutation: Sequence[int]) -> Permutation:
+    """The permutation that undoes one.
+
+    >>> inverse((2, 0, 1))
+    (1, 2, 0)
+    """
+    out = [0] * len(permutation)
+    for a, p in enumerate(permutation):
+        out[p] = a
+    return tuple(out)
+
+
 def _parity(values: Sequence[int]) -> int:
     sign = 1
     for i in range(len(values)):

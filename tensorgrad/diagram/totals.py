@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tensorgrad.diagram.canonical import Form, canonical
 from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.nodes import Handle, Legs, Network, Ref, Total
-from tensorgrad.diagram.symmetry import Signed, closure
+from tensorgrad.diagram.symmetry import Signed, closure, inverse
 from tensorgrad.sizes import MINUS_ONE, ONE, ZERO, Poly, content_of
 
 if TYPE_CHECKING:
@@ -26,38 +26,36 @@ def canonical_total(store: Store, terms: Iterable[tuple[Poly, Ref]], dims: tuple
         return store.zero(dims)
     if len(merged) == 1:
         ((handle, legs), coefficient) = next(iter(merged.items()))
-        return store.scaled(coefficient, (handle, _inverse(legs)))
+        return store.scaled(coefficient, (handle, inverse(legs)))
     hoisted = _hoist(store, merged, dims)
     if hoisted is not None:
         return hoisted
     return _canonical(store, merged, dims)
 
 
-def _inverse(perm: Sequence[int]) -> tuple[int, ...]:
-    out = [0] * len(perm)
-    for a, p in enumerate(perm):
-        out[p] = a
-    return tuple(out)
-
-
 def _like_terms(store: Store, terms: Iterable[tuple[Poly, Ref]]) -> Terms:
     merged: Terms = {}
-    stack = [(c, store.resolve(ref)) for c, ref in reversed(list(terms))]
+    # With each term the classes it was opened from: in an e-graph x = -y and y = -x would else be opened for ever.
+    none: frozenset[Handle] = frozenset()
+    stack = [(c, store.resolve(ref), none) for c, ref in reversed(list(terms))]
     while stack:
-        coefficient, (handle, perm) = stack.pop()
+        coefficient, (handle, perm), opened = stack.pop()
         if not coefficient:
             continue
         total = store.total_of(handle)
-        if total is not None:
+        if total is not None and (not total.terms or handle not in opened):
+            inside = opened | {handle}
             stack.extend(
-                (coefficient * c, store.resolve((h, tuple(q[p] for p in perm)))) for c, h, q in reversed(total.terms)
+                (coefficient * c, store.resolve((h, tuple(q[p] for p in perm))), inside)
+                for c, h, q in reversed(total.terms)
             )
             continue
         network = store.network_of(handle)
-        if network is not None and network.coefficient is not ONE:
-            stack.append((coefficient * network.coefficient, _without_coefficient(store, network, perm)))
+        if network is not None and network.coefficient is not ONE and handle not in opened:
+            bare = _without_coefficient(store, network, perm)
+            stack.append((coefficient * network.coefficient, bare, opened | {handle}))
             continue
-        legs, sign = store.group_of(handle).arrange(_inverse(perm))
+        legs, sign = store.group_of(handle).arrange(inverse(perm))
         if sign:
             key = (handle, legs)
             new = merged.get(key, ZERO) + (coefficient if sign > 0 else coefficient * MINUS_ONE)
@@ -131,8 +129,8 @@ def _diagonal(store: Store, handle: Handle, legs: Legs, keep: Sequence[int]) -> 
 def _canonical(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> Ref:
     content = content_of(merged.values())
     if content is not ONE:
-        inverse = content.inverse()
-        merged = {key: c * inverse for key, c in merged.items()}
+        unit = content.inverse()
+        merged = {key: c * unit for key, c in merged.items()}
     sign = _sign(store, merged)
     candidates = [1, -1] if sign == 0 else [sign]
     forms = [_form(store, {k: c if s > 0 else -c for k, c in merged.items()}, dims) for s in candidates]
@@ -145,7 +143,7 @@ def _canonical(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> Ref:
         generators.append((tuple(position[a] for a in first), -1))
     node = Total(key[0], tuple(dims[a] for a in form.edges))
     handle = store.add(("total", *key), node, node.dims, tuple(generators))
-    ref: Ref = (handle, _inverse(form.edges))
+    ref: Ref = (handle, inverse(form.edges))
     coefficient = content if candidates[best] > 0 else content * MINUS_ONE
     return store.scaled(coefficient, ref) if coefficient is not ONE else ref
 
@@ -205,7 +203,7 @@ def _terms_on(store: Store, merged: Terms, edges: Sequence[int]) -> tuple[tuple[
     terms: list[tuple[Poly, Handle, Legs]] = []
     for (h, legs), c in merged.items():
         arranged, sign = store.group_of(h).arrange([number[a] for a in legs])
-        terms.append((c if sign > 0 else -c, h, _inverse(arranged)))
+        terms.append((c if sign > 0 else -c, h, inverse(arranged)))
     return tuple(sorted(terms, key=lambda t: (t[1], t[2], t[0])))
 
 

@@ -176,7 +176,7 @@ def _deal(
         touched = {e for k in piece for e in node.operands[k][1] if e in cut}
         takers = [v for v in variables if touched <= own[v]]
         if not touched and not lifted:
-            takers = scalars[:1] if scalars else takers[:1]
+            takers = variables if len(scalars) == len(variables) else scalars[:1] if scalars else takers[:1]
         if not takers:
             return
         options.append(takers)
@@ -228,7 +228,7 @@ def _bind_all(
         free = [v for v in variables if _name(matcher, pattern, v) not in s.tensors]
         if not free:
             return
-        absorbing = min(free, key=lambda v: (bool(pattern.operands[v][1]), v))
+        absorbing = min(free, key=lambda v: (bool(pattern.operands[v][1]), bool(parts[v]), v))
     for v in variables:
         ref, lift = _piece(problem, v, edges, parts[v], ratio if v == absorbing else ONE)
         handle = pattern.operands[v][0]

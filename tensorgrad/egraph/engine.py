@@ -150,8 +150,13 @@ def _needed(rule: Rule) -> list[frozenset[str]]:
     if rule.right is None:
         return [frozenset(_own_names(rule.left))]
     sides = [rule.left] if rule.directed else [rule.left, rule.right]
-    needed = [(frozenset(_own_names(side)), any(v.facts for v in side.variables)) for side in sides]
-    return [names for names, facts in needed if names or facts]
+    return [frozenset(_own_names(side)) for side in sides if _can_be_found(side)]
+
+
+def _can_be_found(side: Tensor) -> bool:
+    """Whether a side has an application (of an unknown function too), a structural tensor, or a variable with facts."""
+    applied = any(isinstance(n, Apply) and not (n.function.known and not set(_own_names(n))) for n in walk(side))
+    return applied or bool(set(_own_names(side))) or any(v.facts for v in side.variables)
 
 
 def _own_names(t: Tensor) -> Iterator[str]:

@@ -74,10 +74,14 @@ class Facts:
         return self._possible
 
     def _number(self, ref: Ref, fact: str) -> bool:
-        """Facts of numbers (entry by entry for constant tensors are left to rules)."""
-        value = self.graph.constant_value(self.graph.resolve(ref)[0])
+        """Facts of numbers, and of constant tensors entry by entry."""
+        root = self.graph.resolve(ref)[0]
+        value = self.graph.constant_value(root)
         if value is None:
-            return False
+            network = self.graph.network_of(root)
+            if network is None or network.operands or len(set(network.boundary)) < len(network.boundary):
+                return False
+            value = network.coefficient
         positive = bool(value) and all(c > 0 for _, c in value.terms)
         whole = all(c.denominator == 1 and all(e > 0 for _, e in m) for m, c in value.terms)
         match fact:

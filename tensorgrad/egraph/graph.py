@@ -17,7 +17,7 @@ from tensorgrad.diagram.store import Store
 from tensorgrad.diagram.symmetry import Signed, group
 from tensorgrad.egraph.reasons import Applied, Congruent, Link
 from tensorgrad.errors import FactError, UnsoundError
-from tensorgrad.sizes import Poly
+from tensorgrad.sizes import ONE, Poly
 
 
 class BudgetSpentError(Exception):
@@ -183,7 +183,8 @@ class EGraph(Store):
             open_form = next((h for h in found.totals if not self._reaches(h, root)), None)
             found.summed = self._summed(open_form) if open_form is not None else None
         elif found.networks:
-            open_form = next((h for h in found.networks if not self._reaches(h, root)), None)
+            plainest = sorted(found.networks, key=lambda h: self._network(h).coefficient is not ONE)
+            open_form = next((h for h in plainest if not self._reaches(h, root)), None)
             found.written = self._written(open_form) if open_form is not None else None
 
     def _reaches(self, member: Handle, root: Handle) -> bool:

@@ -96,6 +96,15 @@ class Linear:
             node = graph.nodes[member]
             if member != user and isinstance(node, Total) and all(graph.root(h) != root for _, h, _ in node.terms):
                 return member
+        known = found.written.coefficient if found.written is not None else ONE
+        for member in found.networks:
+            node = graph.nodes[member]
+            if (
+                isinstance(node, Network)
+                and node.coefficient is not known
+                and all(h < FLAT or graph.root(h) != root for h, _ in node.operands)
+            ):
+                return member
         return None
 
     def _inlined_network(self, node: Network, forms: dict[Handle, Handle]) -> Ref:
@@ -129,6 +138,14 @@ class Linear:
                 terms.append((c, (h, perm)))
                 continue
             inner = graph.nodes[member]
+            if isinstance(inner, Network):
+                draft = Draft()
+                edges = draft.edges(inner.dims)
+                draft.operands = [(g, [edges[e] for e in legs]) for g, legs in inner.operands]
+                axis_of = {own: a for a, own in enumerate(self._axes(h, member))}
+                draft.boundary = [edges[inner.boundary[axis_of[p]]] for p in perm]
+                terms.append((c * inner.coefficient, graph.network(draft)))
+                continue
             assert isinstance(inner, Total)
             axis_of = {own: a for a, own in enumerate(self._axes(h, member))}
             terms += [(c * d, (g, tuple(q[axis_of[p]] for p in perm))) for d, g, q in inner.terms]

@@ -155,15 +155,13 @@ class Matcher:
     def _function(self, pattern: Function, function: Function, s: Substitution) -> Substitution | None:
         if pattern.name not in self.pattern.rewrite.functions:
             return s if pattern == function else None
-        if function.acts != pattern.acts or function.derivative < pattern.derivative:
-            return None
-        bare = function
-        if pattern.derivative:
+        # A rule's f is any function that is defined everywhere: f(0) of a logarithm is not.
+        if function.acts != pattern.acts or pattern.derivative or function.domain:
             return None
         known = s.functions.get(pattern.name)
         if known is not None:
-            return s if known == bare else None
-        return Substitution(s.tensors, s.sizes, {**s.functions, pattern.name: bare}, s.descents)
+            return s if known == function else None
+        return Substitution(s.tensors, s.sizes, {**s.functions, pattern.name: function}, s.descents)
 
     def _arguments(
         self, pattern: Application, node: Application, axes: Sequence[int], lift: Lift, s: Substitution
@@ -222,8 +220,13 @@ class Matcher:
     def _whole_total(
         self, handle: Handle, pattern: Total, ref: Ref, lift: Lift, s: Substitution
     ) -> Iterator[Substitution]:
+        sized: Substitution | None = s
+        for dim, size in zip(pattern.dims, self.graph.ref_dims(ref), strict=False):
+            sized = sized.with_size(dim, size) if sized is not None else None
+        if sized is None:
+            return
         for member, terms in self._sums(handle, ref):
-            yield from self._terms(pattern, terms, lift, s.with_descent(ref[0], member))
+            yield from self._terms(pattern, terms, lift, sized.with_descent(ref[0], member))
 
     def _sums(self, handle: Handle, ref: Ref) -> Iterator[tuple[Handle, list[tuple[Poly, Ref]]]]:
         """The sums that `ref` is: member sums, and member networks that are a number times a sum."""

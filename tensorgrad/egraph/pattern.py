@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tensorgrad.diagram.insertion import insert
@@ -11,7 +11,8 @@ from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, To
 from tensorgrad.diagram.store import Store
 from tensorgrad.errors import RuleError
 from tensorgrad.function import Function
-from tensorgrad.tensor import Fact, Tensor, Variable
+from tensorgrad.sizes import ONE
+from tensorgrad.tensor import Fact, Product, Scalar, Tensor, Variable
 
 ORIENTED = ("upper", "lower", "orthonormal")
 """Facts that depend on which axis of a matrix comes first; the host alone reasons about them."""
@@ -103,6 +104,14 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
     store = Store()
     root = insert(store, rewrite.left)
     node = store.nodes[root[0]]
+    if rewrite.concludes is None and isinstance(node, Network) and _is_scaled_total(store, node):
+        inverse = Scalar(node.coefficient.inverse())
+        left, right = rewrite.left, rewrite.right
+        assert right is not None
+        scaled = replace(
+            rewrite, left=Product((inverse, left), left.edges), right=Product((inverse, right), right.edges)
+        )
+        return compile_rewrite(scaled, ids, fact_ids)
     facts: dict[str, tuple[str, ...]] = {}
     for need in rewrite.needs:
         if need.fact is not None and isinstance(need.tensor, Variable):
@@ -125,6 +134,19 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
     return Pattern(
         rewrite, store, root, kind, _is_lifted(store), tuple(queries), facts, cuts, frozenset(named), frozenset(asks)
     )
+
+
+def _is_scaled_total(store: Store, node: Network) -> bool:
+    """Whether the network is a number times one sum: sign and content of a sum stand outside."""
+    if (
+        len(node.operands) != 1
+        or node.operands[0][0] < 0
+        or node.coefficient is ONE
+        or not node.coefficient.is_monomial
+    ):
+        return False
+    child, legs = node.operands[0]
+    return isinstance(store.nodes[child], Total) and sorted(legs) == sorted(node.boundary)
 
 
 def _is_product(store: Store, handle: Handle) -> bool:
@@ -166,10 +188,13 @@ class _Builder:
         net = query.column("net", handle, self.fresh("d"))
         slots: dict[int, str] = {}
         queries = [query]
+        # Beside an application a variable needs no place of its own: what it stands for may be a sub-diagram.
+        applied = any(child > 0 and isinstance(self.store.nodes[child], Application) for child, _ in node.operands)
         for position, (child, _) in enumerate(node.operands):
             child_node = self.store.nodes[child] if child > 0 else None
+            placed = isinstance(child_node, Leaf) and not (applied and isinstance(child_node.tensor, Variable))
             anchor = isinstance(child_node, Application) or (
-                isinstance(child_node, Leaf) and self._is_anchor(child_node)
+                placed and isinstance(child_node, Leaf) and self._is_anchor(child_node)
             )
             if child_node is None or not anchor:
                 continue
@@ -228,7 +253,7 @@ class _Builder:
         function = self.fresh("f") if node.function.name in self.functions else str(self.ids.of(node.function))
         number = query.column("node", handle, self.fresh("n"))
         args = [self.fresh("a") for _ in node.args]
-        relation = "app" if len(args) == 1 else "app2"
+        relation = "app" if len(args) == 1 else "binary"
         query.atoms.append(f"({relation} {function} {number} {' '.join(args)} {out})")
         queries = [query]
         for (child, _), name in zip(node.args, args, strict=True):

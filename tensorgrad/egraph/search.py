@@ -61,10 +61,8 @@ def simplify(
     rules: RuleSet,
     seconds: float = 5.0,
     nodes: int = 20_000,
-    objective: str = "flops",
 ) -> Found:
     """The cheapest equal form of a tensor without derivatives: by operations if `dims` are given, else by size."""
-    del objective
     engine = Engine.of(rules, [t, *_expressions(conditions)])
     graph = EGraph(seconds, nodes)
     try:

@@ -24,18 +24,18 @@ _SCHEMA = """
 (sort T)
 (constructor Ref (i64) T)
 (function order (T) i64 :no-merge)
-(relation app (i64 i64 T T)) (relation app2 (i64 i64 T T T))
+(relation app (i64 i64 T T)) (relation binary (i64 i64 T T T))
 (relation net (i64 T)) (relation operand (i64 i64 T)) (relation leg (i64 i64 i64))
 (relation sum (i64 T)) (relation term (i64 i64 T))
 (relation fact (i64 T)) (relation leaf (i64 T))
-(relation ref_in (i64 i64)) (relation app_in (i64 i64 i64 i64)) (relation app2_in (i64 i64 i64 i64 i64))
+(relation ref_in (i64 i64)) (relation app_in (i64 i64 i64 i64)) (relation binary_in (i64 i64 i64 i64 i64))
 (relation net_in (i64 i64)) (relation operand_in (i64 i64 i64))
 (relation sum_in (i64 i64)) (relation term_in (i64 i64 i64))
 (relation fact_in (i64 i64)) (relation leaf_in (i64 i64)) (relation union_in (i64 i64))
 (ruleset load) (ruleset facts) (ruleset match)
 (rule ((ref_in h d)) ((set (order (Ref h)) d)) :ruleset load)
 (rule ((app_in f n a o)) ((app f n (Ref a) (Ref o))) :ruleset load)
-(rule ((app2_in f n a b o)) ((app2 f n (Ref a) (Ref b) (Ref o))) :ruleset load)
+(rule ((binary_in f n a b o)) ((binary f n (Ref a) (Ref b) (Ref o))) :ruleset load)
 (rule ((net_in n o)) ((net n (Ref o))) :ruleset load)
 (rule ((operand_in n k o)) ((operand n k (Ref o))) :ruleset load)
 (rule ((sum_in n o)) ((sum n (Ref o))) :ruleset load)
@@ -49,7 +49,7 @@ _ORDER = (
     "union_in",
     "leaf_in",
     "app_in",
-    "app2_in",
+    "binary_in",
     "net_in",
     "operand_in",
     "leg",
@@ -89,7 +89,7 @@ class Tables:
     def add_pattern(self, pattern: Pattern) -> None:
         """Compile a pattern's queries to egglog rules that fill one match table each."""
         for query in pattern.queries:
-            name = f"match{len(self._columns)}"
+            name = f"match{len(self._columns)}m"  # egglog numbers names of its own: no name may end in a digit
             self._columns[name] = (pattern, query)
             variables = " ".join(v for _, _, v in query.columns)
             types = " ".join("i64" for _ in query.columns)
@@ -202,7 +202,7 @@ def _put_node(put: Callable[..., None], handle: int, node: Node, ids: FunctionId
     match node:
         case Application():
             args = [a for a, _ in node.args]
-            put("app_in" if len(args) == 1 else "app2_in", ids.of(node.function), handle, *args, handle)
+            put("app_in" if len(args) == 1 else "binary_in", ids.of(node.function), handle, *args, handle)
         case Network():
             put("net_in", handle, handle)
             for k, (operand, legs) in enumerate(node.operands):
