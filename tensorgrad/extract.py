@@ -16,7 +16,8 @@ from tensorgrad.tensor import Tensor
 Price = tuple[int, int]
 """What is minimised, then what decides ties."""
 
-_SWAPS = 400
+_SWEEPS = 16
+"""Times that all members of all chosen classes are tried; nearly always the third finds nothing more."""
 
 
 class Pricing:
@@ -89,6 +90,7 @@ class Extraction:
         self.roots = [graph.root(h) for h, _ in roots]
         self.chosen: dict[Handle, Handle] = {}
         self._cost: dict[Handle, Price] = {}
+        self._parts: dict[Handle, list[Handle]] = {}
         self._trees(h for h in range(1, len(graph.nodes)) if h not in graph.dead)
         if self.needed(self.chosen) is None:
             # A class may be left with nothing but forms that contain it; what it was made from is still true.
@@ -100,8 +102,13 @@ class Extraction:
         found = self.graph.members(root)
         return [*found.leaves, *found.applications, *found.networks, *found.totals]
 
-    def _parts(self, member: Handle) -> list[Handle]:
-        return list(dict.fromkeys(self.graph.root(c) for c in children(self.graph.nodes[member])))
+    def parts(self, member: Handle) -> list[Handle]:
+        """The classes that a member is made of."""
+        found = self._parts.get(member)
+        if found is None:
+            found = list(dict.fromkeys(self.graph.root(c) for c in children(self.graph.nodes[member])))
+            self._parts[member] = found
+        return found
 
     def _trees(self, members: Iterable[Handle]) -> None:
         """The cheapest of the members of each class by tree cost, to a fixpoint."""
@@ -111,22 +118,23 @@ class Extraction:
         for h in members:
             root = graph.root(h)
             work[root, h] = None
-            for part in self._parts(h):
+            for part in self.parts(h):
                 users.setdefault(part, []).append((root, h))
         while work:
             root, member = next(iter(work))
             del work[root, member]
-            parts = self._parts(member)
+            parts = self.parts(member)
             if root in parts or any(p not in self._cost for p in parts):
                 continue
-            cost = _add([self._own(member), *(self._cost[p] for p in parts)])
+            cost = _add([self.own(member), *(self._cost[p] for p in parts)])
             if root not in self._cost or (cost, self._tie(member)) < (self._cost[root], self._tie(self.chosen[root])):
                 self._cost[root] = cost
                 self.chosen[root] = member
                 for user in users.get(root, ()):
                     work[user] = None
 
-    def _own(self, member: Handle) -> Price:
+    def own(self, member: Handle) -> Price:
+        """The cost of a member without its parts, in all at least (0, 1): so no choice of least cost has a cycle."""
         first, second = self.pricing.own(member)
         return first, second + 1
 
@@ -148,7 +156,7 @@ class Extraction:
             elif root not in state:
                 state[root] = 1
                 stack.append((root, True))
-                for part in self._parts(chosen[root]):
+                for part in self.parts(chosen[root]):
                     if state.get(part) == 1:
                         return None
                     if part not in state:
@@ -158,27 +166,21 @@ class Extraction:
     def total(self, chosen: Mapping[Handle, Handle]) -> Price | None:
         """The cost of a choice, every class paid once; None if it has a cycle."""
         order = self.needed(chosen)
-        return None if order is None else _add([self._own(chosen[root]) for root in order])
+        return None if order is None else _add([self.own(chosen[root]) for root in order])
 
     def _share(self) -> None:
         """Swap members while that makes the whole cheaper: a form that reuses what is there anyway may win."""
-        best = self.total(self.chosen)
-        tried = 0
-        improved = best is not None
-        while improved and tried < _SWAPS:
+        order = self.needed(self.chosen)
+        if order is None:
+            return
+        sharing = _Sharing(self, order)
+        for _ in range(_SWEEPS):
             improved = False
-            for root in self.needed(self.chosen) or []:
-                for member in self.members(root):
-                    parts = self._parts(member)
-                    if member == self.chosen[root] or root in parts or any(p not in self.chosen for p in parts):
-                        continue
-                    tried += 1
-                    if tried >= _SWAPS:
-                        return
-                    other = {**self.chosen, root: member}
-                    cost = self.total(other)
-                    if cost is not None and best is not None and cost < best:
-                        self.chosen, best, improved = other, cost, True
+            for root in list(sharing.position):
+                for member in self.members(root) if root in sharing.position else ():
+                    improved = sharing.swap(root, member) or improved
+            if not improved:
+                return
 
     @property
     def cost(self) -> Price | None:
@@ -193,6 +195,87 @@ class Extraction:
             graph.oriented(self.chosen[root]),
         )
         return Expressions(graph, choose, graph.find).ref(ref, edges)
+
+
+class _Sharing:
+    """A choice with the number of users of each class, so that a swap is priced by what it brings in and what it frees."""
+
+    def __init__(self, extraction: Extraction, order: Sequence[Handle]) -> None:
+        self.extraction = extraction
+        self.chosen = extraction.chosen
+        self.users: dict[Handle, int] = dict.fromkeys(order, 0)
+        self.position: dict[Handle, int] = {}
+        for root in extraction.roots:
+            self.users[root] += 1
+        for root in order:
+            for part in self._parts(root):
+                self.users[part] += 1
+        self._number(order)
+
+    def _parts(self, root: Handle) -> list[Handle]:
+        return self.extraction.parts(self.chosen[root])
+
+    def _number(self, order: Sequence[Handle]) -> None:
+        self.position = {root: k for k, root in enumerate(order)}
+
+    def swap(self, root: Handle, member: Handle) -> bool:
+        """Choose another member if the whole is cheaper with it; whether it is."""
+        old = self.chosen[root]
+        parts = self.extraction.parts(member)
+        if member == old or any(p not in self.chosen for p in parts) or self._reaches(parts, root):
+            return False
+        self.chosen[root] = member
+        brought = self._bring(parts, self.extraction.own(member))
+        freed = self._free(self.extraction.parts(old), self.extraction.own(old))
+        if brought < freed:
+            order = self.extraction.needed(self.chosen)
+            assert order is not None
+            self._number(order)
+            return True
+        self.chosen[root] = old
+        self._bring(self.extraction.parts(old), self.extraction.own(old))
+        self._free(parts, self.extraction.own(member))
+        return False
+
+    def _reaches(self, parts: Sequence[Handle], root: Handle) -> bool:
+        """Whether what is chosen for the parts contains the class; what stands before it in the order cannot."""
+        last = self.position[root]
+        stack, seen = list(parts), set(parts)
+        while stack:
+            part = stack.pop()
+            if part == root:
+                return True
+            if self.position.get(part, last) < last:
+                continue
+            for inner in self._parts(part):
+                if inner not in seen:
+                    seen.add(inner)
+                    stack.append(inner)
+        return False
+
+    def _bring(self, parts: Sequence[Handle], own: Price) -> Price:
+        """Count a use of each part; the cost of those that had none, with all they need."""
+        cost = own
+        stack = list(parts)
+        while stack:
+            part = stack.pop()
+            self.users[part] = self.users.get(part, 0) + 1
+            if self.users[part] == 1:
+                cost = _add([cost, self.extraction.own(self.chosen[part])])
+                stack += self._parts(part)
+        return cost
+
+    def _free(self, parts: Sequence[Handle], own: Price) -> Price:
+        """Give back a use of each part; the cost of those that have none left, with all they needed."""
+        cost = own
+        stack = list(parts)
+        while stack:
+            part = stack.pop()
+            self.users[part] -= 1
+            if not self.users[part]:
+                cost = _add([cost, self.extraction.own(self.chosen[part])])
+                stack += self._parts(part)
+        return cost
 
 
 def _add(prices: Sequence[Price]) -> Price:

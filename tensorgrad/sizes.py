@@ -132,10 +132,7 @@ class Poly:
 
     def inverse(self) -> Poly:
         """1 over a monomial; SizeError for a sum, whose inverse is no Laurent polynomial."""
-        if not self.is_monomial:
-            raise SizeError(f"1/({self}) is not a Laurent polynomial")
-        monomial, coefficient = self.terms[0]
-        return Poly({tuple((s, -e) for s, e in monomial): 1 / coefficient})
+        return _inverse(self)
 
     def content(self) -> Poly:
         """The largest monomial that divides every term, positive: `6*n**2 + 4*n` has content `2*n`."""
@@ -143,6 +140,8 @@ class Poly:
 
     def divide(self, other: Poly) -> Poly | None:
         """The exact quotient self / other if it is a Laurent polynomial, else None."""
+        if other is ONE:
+            return self
         if other.is_monomial:
             return self * other.inverse()
         return _divide(self, other)
@@ -173,6 +172,14 @@ class Poly:
 
     def __reduce__(self) -> Any:
         return Poly, (dict(self.terms),)
+
+
+@lru_cache(maxsize=1 << 14)
+def _inverse(p: Poly) -> Poly:
+    if not p.is_monomial:
+        raise SizeError(f"1/({p}) is not a Laurent polynomial")
+    monomial, coefficient = p.terms[0]
+    return Poly({tuple((s, -e) for s, e in monomial): 1 / coefficient})
 
 
 @lru_cache(maxsize=65536)

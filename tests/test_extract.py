@@ -47,7 +47,7 @@ def members_of(graph: EGraph, extraction: Extraction) -> dict[Handle, list[Handl
         root = stack.pop()
         if root not in found:
             found[root] = extraction.members(root)
-            stack += [p for member in found[root] for p in extraction._parts(member)]
+            stack += [p for member in found[root] for p in extraction.parts(member)]
     return found
 
 
@@ -61,13 +61,13 @@ def optimum(graph: EGraph, extraction: Extraction, weight: float) -> float | Non
     level = {root: count + k for k, root in enumerate(roots)}
     cost = np.zeros(total)
     for (_, member), k in column.items():
-        own = extraction._own(member)
+        own = extraction.own(member)
         cost[k] = own[0] + weight * own[1]
     rows: list[tuple[dict[int, float], float]] = []  # sum(coefficient * variable) >= bound
     rows += [({column[root, m]: 1.0 for m in classes[root]}, 1.0) for root in extraction.roots]
     big = len(roots) + 1.0
     for (root, member), k in column.items():
-        for part in extraction._parts(member):
+        for part in extraction.parts(member):
             chosen = {column[part, m]: 1.0 for m in classes[part]}
             row = dict(chosen)
             row[k] = row.get(k, 0.0) - 1.0
@@ -130,7 +130,7 @@ def test_what_is_chosen_can_be_built(texts: list[str], let: str, facts: str, dim
     assert order[-1] == found.graph.root(ref[0])
     place = {root: k for k, root in enumerate(order)}
     for root in order:
-        assert all(place[p] < place[root] for p in extraction._parts(extraction.chosen[root]))
+        assert all(place[p] < place[root] for p in extraction.parts(extraction.chosen[root]))
     out = extraction.tensor(ref, t.edges)
     assert out.edges == t.edges
     assert out.sizes == t.sizes

@@ -87,6 +87,27 @@ class Matcher:
             case Total():
                 yield from self._whole_total(handle, node, ref, lift, s)
 
+    def may_be(self, handle: Handle, child: Handle) -> bool:
+        """A quick test that the pattern `handle` could be the class of `child`: it has a node of the kind, and the hinted."""
+        node = self.store.nodes[handle]
+        found = self.graph.members(child)
+        match node:
+            case Application():
+                return any(
+                    node.function.name in self.pattern.rewrite.functions
+                    or self._application_of(member) == node.function
+                    for member in self._hint(handle, "node", found.applications)
+                )
+            case Network():
+                return bool(self._hint(handle, "net", found.networks))
+            case _:
+                return True
+
+    def _application_of(self, member: Handle) -> Function:
+        node = self.graph.nodes[member]
+        assert isinstance(node, Application)
+        return node.function
+
     def _leaf(self, node: Leaf, handle: Handle, ref: Ref, lift: Lift, s: Substitution) -> Iterator[Substitution]:
         if isinstance(node.tensor, Variable):
             bound = self.bind(node.tensor.name, self.store.dims[handle], ref, lift, s)

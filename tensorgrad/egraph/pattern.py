@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -45,10 +46,15 @@ class Rewrite:
 
 @dataclass(slots=True)
 class Query:
-    """A conjunction of egglog atoms under construction, and its columns: (what, pattern handle or slot, variable)."""
+    """A conjunction of egglog atoms under construction, and its columns: (what, pattern handle or slot, variable).
+
+    Each of `marks`, (variable, alternative conjunctions), must have a solution too, but its solutions are not reported:
+    pairs of terms of a long sum would be as many as the square of its length.
+    """
 
     atoms: list[str] = field(default_factory=list[str])
     columns: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
+    marks: list[tuple[str, list[list[str]]]] = field(default_factory=list["tuple[str, list[list[str]]]"])
 
     def column(self, what: str, key: int, name: str) -> str:
         """Report the query variable `name` as `what` (net, sum, node, slot, class) of the pattern handle or slot `key`."""
@@ -57,7 +63,7 @@ class Query:
 
     def copy(self) -> Query:
         """An independent copy."""
-        return Query(list(self.atoms), list(self.columns))
+        return Query(list(self.atoms), list(self.columns), list(self.marks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,23 +226,27 @@ class _Builder:
         return queries
 
     def total_root(self, handle: Handle) -> list[Query]:
+        """One query a shaped term, which says where that term is and that each other one is somewhere."""
         node = self.store.nodes[handle]
         assert isinstance(node, Total)
+        shaped = [child for _, child, _ in node.terms if not isinstance(self.store.nodes[child], Leaf)]
+        queries: list[Query] = []
+        for k, child in enumerate(shaped):
+            for query in self._term(handle, child):
+                total = query.columns[0][2]
+                for other in shaped[:k] + shaped[k + 1 :]:
+                    ways = self._term(handle, other)
+                    names = [w.columns[0][2] for w in ways]
+                    query.marks.append((total, [_renamed(w.atoms, n, total) for w, n in zip(ways, names, strict=True)]))
+                queries.append(query)
+        return queries
+
+    def _term(self, handle: Handle, child: Handle) -> list[Query]:
         query = Query()
         total = query.column("sum", handle, self.fresh("s"))
-        queries = [query]
-        anchored = False
-        for _, child, _ in node.terms:
-            if isinstance(self.store.nodes[child], Leaf):
-                continue
-            anchored = True
-            new: list[Query] = []
-            for q in queries:
-                out = self.fresh("o")
-                q.atoms.append(f"(term {total} {self.fresh('k')} {out})")
-                new += self._expression(q, child, out)
-            queries = new
-        return queries if anchored else []
+        out = self.fresh("o")
+        query.atoms.append(f"(term {total} {self.fresh('k')} {out})")
+        return self._expression(query, child, out)
 
     def variable_root(self, leaf: Leaf) -> list[Query]:
         if not self._known(leaf):
@@ -307,6 +317,11 @@ class _Builder:
         if not isinstance(leaf.tensor, Variable):
             return []
         return [f"(fact {self.fact_ids[f]} {out})" for f in self.facts.get(leaf.tensor.name, ())]
+
+
+def _renamed(atoms: list[str], name: str, new: str) -> list[str]:
+    """The atoms with one variable called otherwise."""
+    return [re.sub(rf"\b{name}\b", new, atom) for atom in atoms]
 
 
 def check_bound(rewrite: Rewrite) -> None:

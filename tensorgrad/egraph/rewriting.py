@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
+from math import prod
 
 from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.nodes import Application, Handle, Network, Ref, Total
@@ -16,6 +17,9 @@ from tensorgrad.egraph.match import EMPTY, Matcher, Substitution
 from tensorgrad.egraph.pattern import Pattern
 from tensorgrad.egraph.reasons import Applied
 from tensorgrad.sizes import ONE, Poly
+
+_MOST_CHOICES = 1 << 18
+"""A sum with more ways than this to choose a pattern's terms is not searched for the pattern."""
 
 Proposal = tuple[Pattern, dict[tuple[str, int], int]]
 
@@ -208,20 +212,35 @@ def _choose_terms(
 
     `axes[a]` is the sum's axis that is read as the pattern's axis a.
     """
+    candidates = [_candidates(matcher, c, h, total) for c, h, _ in pattern.terms]
+    if prod(map(len, candidates)) > _MOST_CHOICES:
+        return
+    positions = sorted(range(len(candidates)), key=lambda position: len(candidates[position]))
     states: list[tuple[int, tuple[int, ...], Poly | None, Substitution]] = [(0, (), None, EMPTY)]
     while states:
-        position, chosen, scale, s = states.pop()
-        if position == len(pattern.terms):
+        done, chosen, scale, s = states.pop()
+        if done == len(positions):
             assert scale is not None
             yield chosen, scale, s
             continue
-        coefficient, handle, perm = pattern.terms[position]
-        for k, (c, h, p) in enumerate(total.terms):
-            ratio = c.divide(coefficient)
-            if k in chosen or ratio is None or (scale is not None and ratio is not scale):
+        _, handle, perm = pattern.terms[positions[done]]
+        for k, ratio in candidates[positions[done]]:
+            if k in chosen or (scale is not None and ratio is not scale):
                 continue
+            _, h, p = total.terms[k]
             own = [0] * len(perm)
             for a, q in enumerate(perm):
                 own[q] = p[axes[a]]
             ref = (h, (*own, *(p[a] for a in lift)))
-            states += [(position + 1, (*chosen, k), ratio, t) for t in matcher.expression(handle, ref, lift, s)]
+            states += [(done + 1, (*chosen, k), ratio, t) for t in matcher.expression(handle, ref, lift, s)]
+
+
+def _candidates(matcher: Matcher, coefficient: Poly, handle: Handle, total: Total) -> list[tuple[int, Poly]]:
+    """The terms that could be one of the pattern's terms, with the ratio of the coefficients."""
+    found: list[tuple[int, Poly]] = []
+    for k, (c, h, _) in enumerate(total.terms):
+        if matcher.may_be(handle, h):
+            ratio = c.divide(coefficient)
+            if ratio is not None:
+                found.append((k, ratio))
+    return found

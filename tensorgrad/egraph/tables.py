@@ -32,7 +32,7 @@ _SCHEMA = """
 (relation net_in (i64 i64)) (relation operand_in (i64 i64 i64))
 (relation sum_in (i64 i64)) (relation term_in (i64 i64 i64))
 (relation fact_in (i64 i64)) (relation leaf_in (i64 i64)) (relation union_in (i64 i64))
-(ruleset load) (ruleset facts) (ruleset match)
+(ruleset load) (ruleset facts) (ruleset mark) (ruleset match)
 (rule ((ref_in h d)) ((set (order (Ref h)) d)) :ruleset load)
 (rule ((app_in f n a o)) ((app f n (Ref a) (Ref o))) :ruleset load)
 (rule ((binary_in f n a b o)) ((binary f n (Ref a) (Ref b) (Ref o))) :ruleset load)
@@ -93,9 +93,14 @@ class Tables:
             self._columns[name] = (pattern, query)
             variables = " ".join(v for _, _, v in query.columns)
             types = " ".join("i64" for _ in query.columns)
-            self._run(
-                f"(relation {name} ({types}))\n(rule ({' '.join(query.atoms)}) (({name} {variables})) :ruleset match)"
-            )
+            atoms = [*query.atoms, *(self._mark(f"{name}{k}m", *mark) for k, mark in enumerate(query.marks))]
+            self._run(f"(relation {name} ({types}))\n(rule ({' '.join(atoms)}) (({name} {variables})) :ruleset match)")
+
+    def _mark(self, name: str, variable: str, ways: Sequence[Sequence[str]]) -> str:
+        """An atom that holds where one of the conjunctions has a solution."""
+        rules = "".join(f"\n(rule ({' '.join(atoms)}) (({name} {variable})) :ruleset mark)" for atoms in ways)
+        self._run(f"(relation {name} (i64)){rules}")
+        return f"({name} {variable})"
 
     def add_implication(self, premises: Sequence[str], conclusion: str) -> None:
         """A rule among facts of one class: all of `premises` give `conclusion`."""
@@ -125,7 +130,7 @@ class Tables:
         if not self._open:
             self._begin()
         self._write(graph)
-        self._run("(run-schedule (saturate (run load)) (saturate (run facts)) (run match))")
+        self._run("(run-schedule (saturate (run load)) (saturate (run facts)) (run mark) (run match))")
         tables: dict[str, Any] = self._egglog.freeze().functions
         self._take_facts(graph, tables)
         return self._take_matches(tables)
@@ -168,6 +173,8 @@ class Tables:
             if not table:
                 continue
             known = self._read.setdefault(name, set())
+            if len(table) == len(known):
+                continue
             new = {tuple(read(v) for v in row.inputs) for row in table} - known
             known |= new
             keys = [(what, key) for what, key, _ in query.columns]
