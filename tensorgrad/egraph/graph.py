@@ -36,11 +36,12 @@ class Class:
     facts: dict[str, None] = field(default_factory=dict[str, None])
     written: Network | None = None
     summed: Total | None = None
+    whole: bool = False
 
     @property
     def is_atom(self) -> bool:
-        """Whether it stays an operand: it has a leaf or an application among its nodes."""
-        return bool(self.leaves or self.applications)
+        """Whether it stays an operand or a term: it has a leaf or an application among its nodes, or is kept whole."""
+        return self.whole or bool(self.leaves or self.applications)
 
 
 _NEVER_ZERO = ("invertible", "nonzero", "positive", "pd", "unit", "simplex", "onehot", "orthogonal", "orthonormal")
@@ -229,6 +230,15 @@ class EGraph(Store):
         terms = tuple((c, h, tuple(q[a] for a in axis)) for c, h, q in node.terms)
         return Total(terms, tuple(node.dims[a] for a in axis))
 
+    def keep_whole(self, ref: Ref) -> None:
+        """From now on a sum is a term of the sums that use it, not opened in them: so it is computed once for them all."""
+        root, _ = self.resolve(ref)
+        found = self.members(root)
+        if not found.whole:
+            found.whole = True
+            self._choose_forms(root)
+            self.gained[root] = None
+
     # Unions.
 
     def union(self, a: Ref, b: Ref, reason: Applied | Congruent) -> bool:
@@ -280,6 +290,7 @@ class EGraph(Store):
         first.networks += second.networks
         first.totals += second.totals
         first.users.update(second.users)
+        first.whole |= second.whole
         inverse = [0] * len(to_first)
         for a, p in enumerate(to_first):
             inverse[p] = a

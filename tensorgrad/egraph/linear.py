@@ -1,13 +1,13 @@
-"""The moves that are built in: writing out operands that gained another form, distributing products, factoring sums."""
+"""Two moves that are built in: writing out operands that gained another form, and distributing products."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
 
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.expression import children
-from tensorgrad.diagram.nodes import Handle, Legs, Network, Ref, Total
+from tensorgrad.diagram.nodes import Handle, Network, Ref, Total
+from tensorgrad.egraph.forms import member_axes, sum_member, sum_of
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Congruent
 from tensorgrad.sizes import ONE, Poly
@@ -26,7 +26,6 @@ class Linear:
         self._inlined: set[tuple[Handle, tuple[Handle, ...]]] = set()
         self._paths: dict[Handle, frozenset[Handle]] = {}
         self._distributed: set[tuple[Handle, tuple[Handle, ...]]] = set()
-        self._factored: set[Handle] = set()
 
     # Inlining.
 
@@ -120,14 +119,9 @@ class Linear:
             inner = graph.nodes[member]
             assert isinstance(inner, Network)
             draft.coefficient = draft.coefficient * inner.coefficient
-            draft.operands += graph.place(draft, inner, [own[a] for a in self._axes(h, member)])
+            draft.operands += graph.place(draft, inner, [own[a] for a in member_axes(graph, h, member)])
         draft.boundary = [edges[e] for e in node.boundary]
         return graph.network(draft)
-
-    def _axes(self, handle: Handle, member: Handle) -> list[int]:
-        """For each axis of the member, the axis of `handle` (of the same class) that it is."""
-        root_to_own = {p: a for a, p in enumerate(self.graph.oriented(handle))}
-        return [root_to_own[p] for p in self.graph.oriented(member)]
 
     def _inlined_total(self, node: Total, forms: dict[Handle, Handle]) -> Ref:
         graph = self.graph
@@ -142,12 +136,12 @@ class Linear:
                 draft = Draft()
                 edges = draft.edges(inner.dims)
                 draft.operands = [(g, [edges[e] for e in legs]) for g, legs in inner.operands]
-                axis_of = {own: a for a, own in enumerate(self._axes(h, member))}
+                axis_of = {own: a for a, own in enumerate(member_axes(graph, h, member))}
                 draft.boundary = [edges[inner.boundary[axis_of[p]]] for p in perm]
                 terms.append((c * inner.coefficient, graph.network(draft)))
                 continue
             assert isinstance(inner, Total)
-            axis_of = {own: a for a, own in enumerate(self._axes(h, member))}
+            axis_of = {own: a for a, own in enumerate(member_axes(graph, h, member))}
             terms += [(c * d, (g, tuple(q[axis_of[p]] for p in perm))) for d, g, q in inner.terms]
         return graph.total(terms, node.dims)
 
@@ -158,12 +152,12 @@ class Linear:
         graph, node = self.graph, self.graph.nodes[handle]
         if handle in graph.dead or not isinstance(node, Network):
             return False
-        sums = [k for k, (h, _) in enumerate(node.operands) if h >= FLAT and self._sum_of(h) is not None]
+        sums = [k for k, (h, _) in enumerate(node.operands) if h >= FLAT and sum_of(self.graph, h) is not None]
         if not sums:
             return False
         count = 1
         for k in sums:
-            total = self._sum_of(node.operands[k][0])
+            total = sum_of(self.graph, node.operands[k][0])
             assert total is not None
             count *= len(total.terms)
         choices = [tuple(sums)] if count <= MOST_TERMS else []
@@ -179,33 +173,10 @@ class Linear:
                 changed = self._distribute(handle, node, choice) or changed
         return changed
 
-    def _sum_member(self, handle: Handle) -> Handle | None:
-        """A sum among the members of an operand's class that does not contain the class itself."""
-        graph = self.graph
-        root = graph.root(handle)
-        for member in graph.members(root).totals:
-            node = graph.nodes[member]
-            if isinstance(node, Total) and node.terms and all(graph.root(h) != root for _, h, _ in node.terms):
-                return member
-        return None
-
-    def _sum_of(self, handle: Handle) -> Total | None:
-        """The sum form of an operand's class with its axes in the handle's order."""
-        member = self._sum_member(handle)
-        if member is None:
-            return None
-        node = self.graph.nodes[member]
-        assert isinstance(node, Total)
-        position = {own: a for a, own in enumerate(self._axes(handle, member))}
-        order = [position[a] for a in range(len(position))]
-        return Total(
-            tuple((c, h, tuple(q[a] for a in order)) for c, h, q in node.terms), tuple(node.dims[a] for a in order)
-        )
-
     def _distribute(self, handle: Handle, node: Network, choice: tuple[int, ...]) -> bool:
         graph = self.graph
-        totals = [self._sum_of(node.operands[k][0]) for k in choice]
-        descents = tuple((node.operands[k][0], self._sum_member(node.operands[k][0]) or 0) for k in choice)
+        totals = [sum_of(self.graph, node.operands[k][0]) for k in choice]
+        descents = tuple((node.operands[k][0], sum_member(self.graph, node.operands[k][0]) or 0) for k in choice)
         dims = graph.dims[handle]
         terms: list[tuple[Poly, Ref]] = []
         for picked in product(*(t.terms for t in totals if t is not None)):
@@ -230,115 +201,3 @@ class Linear:
         )
         graph.rebuild()
         return changed
-
-    # Factoring.
-
-    def factor(self, handle: Handle) -> bool:
-        """A sum in which several terms share an operand on the same axes: the operand times the sum of the rests."""
-        graph, node = self.graph, self.graph.nodes[handle]
-        if handle in graph.dead or not isinstance(node, Total) or handle in self._factored:
-            return False
-        self._factored.add(handle)
-        groups = self._shared(node)
-        changed = False
-        for terms in groups:
-            changed = self._factor(handle, node, terms) or changed
-        return changed
-
-    def _shared(self, node: Total) -> list[dict[int, int]]:
-        """Largest groups of terms (position -> operand) with an equal operand that meets the axes in the same way."""
-        graph = self.graph
-        found: dict[tuple[Handle, tuple[int, ...]], dict[int, int]] = {}
-        for t, (_, h, perm) in enumerate(node.terms):
-            network = self._term_network(h)
-            axis_of_edge = {}
-            for a, p in enumerate(perm):
-                axis_of_edge.setdefault(network.boundary[p], a)
-            for k, (o, legs) in enumerate(network.operands):
-                if o < FLAT:
-                    continue
-                key = (o, graph.group_of(o).arrange([axis_of_edge.get(e, -1) for e in legs])[0])
-                found.setdefault(key, {}).setdefault(t, k)
-        groups = [g for g in found.values() if len(g) > 1]
-        groups.sort(key=lambda g: (-len(g), tuple(g.items())))
-        unique: list[dict[int, int]] = []
-        for g in groups:
-            if g not in unique:
-                unique.append(g)
-        return unique[:8]
-
-    def _term_network(self, handle: Handle) -> Network:
-        """The network of a term; an atom is a network with one operand."""
-        graph = self.graph
-        node = graph.nodes[handle]
-        if isinstance(node, Network):
-            return node
-        axes = tuple(range(len(graph.dims[handle])))
-        return Network(ONE, ((handle, axes),), axes, graph.dims[handle])
-
-    def _factor(self, handle: Handle, node: Total, terms: dict[int, int]) -> bool:
-        graph = self.graph
-        first, position = next(iter(terms.items()))
-        operand = self._term_network(node.terms[first][1]).operands[position][0]
-        reference = self._legs_on_axes(node, first, position)
-        inner_axes = [a for a in range(len(node.dims)) if a not in reference]
-        rests: list[tuple[Poly, Ref]] = []
-        for t, k in terms.items():
-            rest = self._rest(node, t, k, reference, inner_axes)
-            if rest is None:
-                return False
-            rests.append((node.terms[t][0], rest))
-        operand_dims = graph.dims[operand]
-        inner = graph.total(rests, [*operand_dims, *(node.dims[a] for a in inner_axes)])
-        draft = Draft()
-        axis_edges = draft.edges(node.dims)
-        own = [axis_edges[a] if a >= 0 else draft.edge(operand_dims[p]) for p, a in enumerate(reference)]
-        legs = [*own, *(axis_edges[a] for a in inner_axes)]
-        by_axis = [0] * len(legs)
-        for a, p in enumerate(inner[1]):
-            by_axis[p] = legs[a]
-        draft.operands = [(operand, own), (inner[0], by_axis)]
-        draft.boundary = list(axis_edges)
-        factored = graph.network(draft)
-        others = [(c, (h, p)) for t, (c, h, p) in enumerate(node.terms) if t not in terms]
-        result = graph.total([*others, (ONE, factored)], node.dims)
-        axes = tuple(range(len(node.dims)))
-        changed = graph.union((handle, axes), result, Applied("factor", "built in"))
-        graph.rebuild()
-        return changed
-
-    def _legs_on_axes(self, node: Total, term: int, position: int) -> Legs:
-        """For each axis of the operand the sum's axis it stands on (the first of several), or -1."""
-        _, h, perm = node.terms[term]
-        network = self._term_network(h)
-        axis_of_edge: dict[int, int] = {}
-        for a, p in enumerate(perm):
-            axis_of_edge.setdefault(network.boundary[p], a)
-        return tuple(axis_of_edge.get(e, -1) for e in network.operands[position][1])
-
-    def _rest(self, node: Total, term: int, position: int, reference: Legs, inner_axes: Sequence[int]) -> Ref | None:
-        """The term without the operand, with the operand's axes (in the reference's arrangement) and the inner axes free."""
-        graph = self.graph
-        _, h, perm = node.terms[term]
-        network = self._term_network(h)
-        operand, legs = network.operands[position]
-        mine = self._legs_on_axes(node, term, position)
-        aligned = self._align(operand, mine, legs, reference)
-        if aligned is None:
-            return None
-        draft = Draft(network.coefficient)
-        edges = draft.edges(network.dims)
-        draft.operands = [(o, [edges[e] for e in ls]) for k, (o, ls) in enumerate(network.operands) if k != position]
-        axis_edge = [edges[network.boundary[p]] for p in perm]
-        draft.boundary = [edges[e] for e in aligned] + [axis_edge[a] for a in inner_axes]
-        return graph.network(draft)
-
-    def _align(self, operand: Handle, mine: Legs, legs: Legs, reference: Legs) -> Legs | None:
-        """The operand's legs in an arrangement in which they meet the axes as the reference does."""
-        if mine == reference:
-            return legs
-        group = self.graph.group_of(operand)
-        for permutation, sign in group.all_elements() if not group.trivial else ():
-            if sign > 0 and tuple(mine[p] for p in permutation) == reference:
-                return tuple(legs[p] for p in permutation)
-        return None

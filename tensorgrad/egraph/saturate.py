@@ -8,6 +8,7 @@ from typing import Literal
 
 from tensorgrad.diagram.nodes import Handle, Network, Total
 from tensorgrad.egraph.engine import Engine
+from tensorgrad.egraph.factor import Factoring
 from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
 from tensorgrad.egraph.linear import Linear
@@ -38,6 +39,7 @@ class Saturation:
     facts: Facts = field(init=False)
     rewriter: Rewriter = field(init=False)
     linear: Linear = field(init=False)
+    factors: Factoring = field(init=False)
     _waiting: list[Proposal] = field(default_factory=list["Proposal"])
     _to_distribute: list[Handle] = field(default_factory=list[Handle])
     _to_factor: list[Handle] = field(default_factory=list[Handle])
@@ -47,6 +49,7 @@ class Saturation:
         self.facts = Facts(self.graph, self.engine.fact_rules)
         self.rewriter = Rewriter(self.graph, self.facts)
         self.linear = Linear(self.graph)
+        self.factors = Factoring(self.graph)
 
     def run(self) -> Stopped:
         """Run until the goal holds, nothing changes any more, or a budget is spent; says which."""
@@ -105,6 +108,7 @@ class Saturation:
                     self._to_factor.append(handle)
             gained, graph.gained = list(graph.gained), {}
             users = {u: None for root in gained for u in graph.members(root).users}
+            self._to_factor += [u for u in users if isinstance(graph.nodes[u], Total)]
             for handle in (*candidates, *users):
                 changed = self.linear.inline(handle) or changed
         return changed
@@ -134,5 +138,5 @@ class Saturation:
         handles, self._to_factor = self._to_factor, []
         changed = False
         for handle in handles:
-            changed = self.linear.factor(handle) or changed
+            changed = self.factors.factor(handle) or changed
         return changed
