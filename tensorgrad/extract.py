@@ -16,6 +16,9 @@ from tensorgrad.tensor import Tensor
 Price = tuple[int, int]
 """What is minimised, then what decides ties."""
 
+_UNSTABLE = 10**30
+"""The price of an application that may overflow where the input does not: chosen only where nothing else is there."""
+
 _SWEEPS = 16
 """Times that all members of all chosen classes are tried; nearly always the third finds nothing more."""
 
@@ -36,6 +39,8 @@ class Pricing:
             node = self.graph.nodes[member]
             size = _size(node)
             found = (size, 0) if self.dims is None else (self._operations(node, member), size)
+            if member in self.graph.unstable and isinstance(node, Application):
+                found = (found[0] + _UNSTABLE, found[1])
             self._prices[member] = found
         return found
 
@@ -91,16 +96,30 @@ class Extraction:
         self.chosen: dict[Handle, Handle] = {}
         self._cost: dict[Handle, Price] = {}
         self._parts: dict[Handle, list[Handle]] = {}
-        self._trees(h for h in range(1, len(graph.nodes)) if h not in graph.dead)
+        self._members: dict[Handle, list[Handle]] = {}
+        for h in range(1, len(graph.nodes)):
+            if h not in graph.dead or self._was_opened(h):
+                self._members.setdefault(graph.root(h), []).append(h)
+        self._trees(h for members in self._members.values() for h in members)
         if self.needed(self.chosen) is None:
             # A class may be left with nothing but forms that contain it; what it was made from is still true.
             self._trees(range(1, len(graph.nodes)))
         self._share()
 
     def members(self, root: Handle) -> list[Handle]:
-        """The live members of a class."""
-        found = self.graph.members(root)
-        return [*found.leaves, *found.applications, *found.networks, *found.totals]
+        """The members of a class that may be chosen."""
+        return self._members.get(root, [])
+
+    def _was_opened(self, handle: Handle) -> bool:
+        """Whether a node was replaced since a part was written out in it: with the part as it was it may be cheaper."""
+        graph, node = self.graph, self.graph.nodes[handle]
+        match node:
+            case Total():
+                return any(graph.total_of(graph.root(h)) for _, h, _ in node.terms)
+            case Network():
+                return any(graph.network_of(graph.root(h)) for h, _ in node.operands if h >= FLAT)
+            case _:
+                return False
 
     def parts(self, member: Handle) -> list[Handle]:
         """The classes that a member is made of."""

@@ -189,7 +189,7 @@ _DECLARED = (
     Function("pow", (0, 0), meaning=_power),
     Function("softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=_softmax),
     Function("log_softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=lambda np, x: x - _logsumexp(np, x)[..., None]),
-    Function("logsumexp", (1,), cost=(Fraction(3), 1), meaning=_logsumexp),
+    Function("logsumexp", (1,), cost=(Fraction(2), 1), meaning=_logsumexp),
     Function("max", (1,), cost=(Fraction(1), 1), meaning=lambda _, x: x.max(axis=-1)),
     _matrix("inv", _inverse, (1, 0), 2, "invertible"),
     _matrix("pinv", lambda np, x: np.linalg.pinv(x), (1, 0), 10),
@@ -204,6 +204,10 @@ _DECLARED = (
 
 FUNCTIONS: dict[str, Function] = {f.name: f for f in _DECLARED}
 """Every function of the notation that is not structure, by name."""
+
+
+STABLE = frozenset(("softmax", "log_softmax", "logsumexp", "sigmoid", "softplus", "tanh"))
+"""Functions that neither overflow nor cancel where what they are defined by does."""
 
 
 def unknown(name: str, vector: bool = False) -> Function:

@@ -8,7 +8,7 @@ from itertools import permutations
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Handle, Legs, Network, Ref, Total
 from tensorgrad.diagram.symmetry import inverse
-from tensorgrad.egraph.forms import Reading, readings, sum_of
+from tensorgrad.egraph.forms import Reading, readings, sum_members, sum_of
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied
 from tensorgrad.sizes import ONE, Poly
@@ -152,8 +152,11 @@ class Factoring:
     ) -> tuple[Poly, Ref, Mapping[tuple[Handle, Legs, int], Poly]] | None:
         """A sum all of whose terms are among `rest`, scaled by one factor: the factor, the sum on these axes, its terms."""
         own = self.graph.dims[handle]
-        total = sum_of(self.graph, handle) if len(own) == len(dims) else None
-        if total is None or not 1 < len(total.terms) <= len(rest):
+        members = sum_members(self.graph, handle) if len(own) == len(dims) else []
+        if not members:
+            return None
+        total = sum_of(self.graph, handle, members[0])
+        if not 1 < len(total.terms) <= len(rest):
             return None
         for axes in permutations(range(len(dims))) if len(dims) <= 3 else [tuple(range(len(dims)))]:
             if any(own[p] is not d for p, d in zip(axes, dims, strict=True)):

@@ -60,21 +60,19 @@ def member_axes(graph: EGraph, handle: Handle, member: Handle) -> list[int]:
     return [root_to_own[p] for p in graph.oriented(member)]
 
 
-def sum_member(graph: EGraph, handle: Handle) -> Handle | None:
-    """A sum among the members of a class that does not contain the class itself."""
+def sum_members(graph: EGraph, handle: Handle) -> list[Handle]:
+    """The sums among the members of a class, first those that are not made of the class itself."""
     root = graph.root(handle)
+    found: list[Handle] = []
     for member in graph.members(root).totals:
         node = graph.nodes[member]
         if isinstance(node, Total) and node.terms and all(graph.root(h) != root for _, h, _ in node.terms):
-            return member
-    return None
+            found.append(member)
+    return found if len(found) < 2 else sorted(found, key=lambda member: graph.reaches(member, root))
 
 
-def sum_of(graph: EGraph, handle: Handle) -> Total | None:
-    """The sum form of a class with its axes in the handle's order."""
-    member = sum_member(graph, handle)
-    if member is None:
-        return None
+def sum_of(graph: EGraph, handle: Handle, member: Handle) -> Total:
+    """A sum of a class with its axes in the handle's order."""
     node = graph.nodes[member]
     assert isinstance(node, Total)
     position = {own: a for a, own in enumerate(member_axes(graph, handle, member))}

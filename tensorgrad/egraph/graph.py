@@ -66,6 +66,8 @@ class EGraph(Store):
         self.unions = 0
         self.stated = 0
         self.gained: dict[Handle, None] = {}
+        self.unstable: set[Handle] = set()
+        """Nodes first made by opening a stable function: to be proved with, not to be computed with."""
         self._parent: list[Ref | None] = [None]
         self._dirty: dict[Handle, None] = {}
 
@@ -181,14 +183,14 @@ class EGraph(Store):
         elif found.is_atom:
             return
         elif found.totals:
-            open_form = next((h for h in found.totals if not self._reaches(h, root)), None)
+            open_form = next((h for h in found.totals if not self.reaches(h, root)), None)
             found.summed = self._summed(open_form) if open_form is not None else None
         elif found.networks:
             plainest = sorted(found.networks, key=lambda h: self._network(h).coefficient is not ONE)
-            open_form = next((h for h in plainest if not self._reaches(h, root)), None)
+            open_form = next((h for h in plainest if not self.reaches(h, root)), None)
             found.written = self._written(open_form) if open_form is not None else None
 
-    def _reaches(self, member: Handle, root: Handle) -> bool:
+    def reaches(self, member: Handle, root: Handle) -> bool:
         """Whether writing a member out, and what it is made of, would come back to its own class."""
         stack = children(self.nodes[member])
         seen: set[Handle] = set()
@@ -325,7 +327,10 @@ class EGraph(Store):
         node = self.nodes[user]
         axes = tuple(range(len(self.dims[user])))
         replaced = tuple((c, self.root(c)) for c in children(node))
+        before = len(self.nodes)
         ref = self.recanonical(node)
+        if user in self.unstable:
+            self.unstable.update(range(before, len(self.nodes)))
         if ref[0] != user:
             self._retire(user)
             self.union((user, axes), ref, Congruent(replaced))

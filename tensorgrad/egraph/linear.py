@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Handle, Network, Ref, Total
-from tensorgrad.egraph.forms import member_axes, sum_member, sum_of
+from tensorgrad.egraph.forms import member_axes, sum_members, sum_of
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Congruent
 from tensorgrad.sizes import ONE, Poly
 
 _MOST_FORMS = 500
+
+_MOST_SUMS = 4
+
+Choice = tuple[tuple[int, Handle], ...]
+"""Operands of a network (by position), each with a sum of its class."""
 
 MOST_TERMS = 256
 """A product of sums with more terms than this is distributed one sum at a time."""
@@ -25,7 +31,7 @@ class Linear:
         self.graph = graph
         self._inlined: set[tuple[Handle, tuple[Handle, ...]]] = set()
         self._paths: dict[Handle, frozenset[Handle]] = {}
-        self._distributed: set[tuple[Handle, tuple[Handle, ...]]] = set()
+        self._distributed: set[tuple[Handle, Choice]] = set()
 
     # Inlining.
 
@@ -152,38 +158,45 @@ class Linear:
         graph, node = self.graph, self.graph.nodes[handle]
         if handle in graph.dead or not isinstance(node, Network):
             return False
-        sums = [k for k, (h, _) in enumerate(node.operands) if h >= FLAT and sum_of(self.graph, h) is not None]
-        if not sums:
-            return False
-        count = 1
-        for k in sums:
-            total = sum_of(self.graph, node.operands[k][0])
-            assert total is not None
-            count *= len(total.terms)
-        choices = [tuple(sums)] if count <= MOST_TERMS else []
-        if (each or not choices) and len(sums) > 1:
-            choices += [(k,) for k in sums]
-        elif not choices:
-            choices = [tuple(sums)] if count <= 16 * MOST_TERMS else []
         changed = False
-        for choice in choices:
-            key = (handle, tuple(sorted({graph.root(node.operands[k][0]) for k in choice})))
+        for choice in self._choices(node, each):
+            key = (handle, choice)
             if key not in self._distributed:
                 self._distributed.add(key)
                 changed = self._distribute(handle, node, choice) or changed
         return changed
 
-    def _distribute(self, handle: Handle, node: Network, choice: tuple[int, ...]) -> bool:
+    def _choices(self, node: Network, each: bool) -> list[Choice]:
+        """Which operands to read as which of their sums."""
         graph = self.graph
-        totals = [sum_of(self.graph, node.operands[k][0]) for k in choice]
-        descents = tuple((node.operands[k][0], sum_member(self.graph, node.operands[k][0]) or 0) for k in choice)
+        forms = {k: sum_members(graph, h) for k, (h, _) in enumerate(node.operands) if h >= FLAT}
+        sums = [k for k, members in forms.items() if members]
+        if not sums:
+            return []
+        first: Choice = tuple((k, forms[k][0]) for k in sums)
+        count = prod(_length(graph, member) for _, member in first)
+        choices: list[Choice] = [first] if count <= MOST_TERMS else []
+        if (each or not choices) and len(sums) > 1:
+            choices += [((k, forms[k][0]),) for k in sums]
+        elif not choices:
+            choices = [first] if count <= 16 * MOST_TERMS else []
+        for k in sums:
+            # What a rule made of an application need not be what is distributed best: each of its sums is tried.
+            if graph.members(node.operands[k][0]).applications:
+                choices += [((k, member),) for member in forms[k][1:_MOST_SUMS]]
+        return choices
+
+    def _distribute(self, handle: Handle, node: Network, choice: Choice) -> bool:
+        graph = self.graph
+        totals = [sum_of(graph, node.operands[k][0], member) for k, member in choice]
+        descents = tuple((node.operands[k][0], member) for k, member in choice)
         dims = graph.dims[handle]
         terms: list[tuple[Poly, Ref]] = []
-        for picked in product(*(t.terms for t in totals if t is not None)):
+        for picked in product(*(t.terms for t in totals)):
             coefficient = node.coefficient
             draft = Draft()
             edges = draft.edges(node.dims)
-            replaced = dict(zip(choice, picked, strict=True))
+            replaced = dict(zip((k for k, _ in choice), picked, strict=True))
             for k, (h, legs) in enumerate(node.operands):
                 own = [edges[e] for e in legs]
                 if k in replaced:
@@ -201,3 +214,9 @@ class Linear:
         )
         graph.rebuild()
         return changed
+
+
+def _length(graph: EGraph, member: Handle) -> int:
+    node = graph.nodes[member]
+    assert isinstance(node, Total)
+    return len(node.terms)

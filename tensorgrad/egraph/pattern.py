@@ -11,9 +11,9 @@ from tensorgrad.diagram.insertion import insert
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, Total
 from tensorgrad.diagram.store import Store
 from tensorgrad.errors import RuleError
-from tensorgrad.function import Function
+from tensorgrad.function import STABLE, Function
 from tensorgrad.sizes import ONE
-from tensorgrad.tensor import Fact, Product, Scalar, Tensor, Variable
+from tensorgrad.tensor import Apply, Fact, Product, Scalar, Tensor, Variable, walk
 
 ORIENTED = ("upper", "lower", "orthonormal")
 """Facts that depend on which axis of a matrix comes first; the host alone reasons about them."""
@@ -42,6 +42,14 @@ class Rewrite:
     concludes: Fact | None = None
     explore: bool = False
     functions: tuple[str, ...] = ()
+
+    @property
+    def unfuses(self) -> bool:
+        """Whether it opens a stable function by its definition: what that makes may overflow or cancel."""
+        if not self.explore or self.right is None or not isinstance(self.left, Apply):
+            return False
+        name = self.left.function.name
+        return name in STABLE and all(n.function.name != name for n in walk(self.right) if isinstance(n, Apply))
 
 
 @dataclass(slots=True)

@@ -127,7 +127,10 @@ class Rewriter:
             return False
         own = tuple(range(len(graph.dims[member])))
         assert rewrite.right is not None
+        before = len(graph.nodes)
         ref = instantiate(graph, rewrite.right, s, rewrite.left.edges, place.lift)
+        if rewrite.unfuses or not graph.unstable.isdisjoint((member, *(m for _, m in s.descents))):
+            graph.unstable.update(range(before, len(graph.nodes)))
         new = self._put(pattern, member, ref, place)
         changed = graph.union((member, own), new, Applied(rewrite.name, rewrite.source, s.descents))
         if changed:

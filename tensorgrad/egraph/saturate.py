@@ -109,6 +109,7 @@ class Saturation:
             gained, graph.gained = list(graph.gained), {}
             users = {u: None for root in gained for u in graph.members(root).users}
             self._to_factor += [u for u in users if isinstance(graph.nodes[u], Total)]
+            self._to_distribute += [u for u in users if isinstance(graph.nodes[u], Network)]
             for handle in (*candidates, *users):
                 changed = self.linear.inline(handle) or changed
         return changed
