@@ -56,7 +56,12 @@ def transposed(text: Text) -> Text:
 
 def raised(base: Text, exponent: Text) -> Text:
     """`base ** exponent`"""
-    return Text(f"{base.at_least(ATOM)} ** {exponent.at_least(ATOM)}", POWER)
+    return Text(f"{_partial(base).at_least(ATOM)} ** {exponent.at_least(ATOM)}", POWER)
+
+
+def _partial(text: Text) -> Text:
+    """A base or divisor; the number 0, whose negative powers the notation rejects, as a sum that is 0."""
+    return Text("sum(zeros[1])") if text.s == "0" else text
 
 
 def split_coefficient(value: Poly) -> tuple[bool, list[Text], list[Text]]:
@@ -87,7 +92,7 @@ def product(coefficient: Poly, above: Sequence[Text], below: Sequence[Text], las
         factors.append(last.at_least(MUL))
     if len(bottoms) > 1:
         bottoms = [Text(" * ".join(t.s for t in bottoms), MUL)]
-    dividers = [t.at_least(POWER) for t in (*bottoms, *below)]
+    dividers = [_partial(t).at_least(POWER) for t in (*bottoms, *below)]
     if not factors:
         factors = ["1"]
     text = " * ".join(factors) + "".join(f" / {d}" for d in dividers)
@@ -100,7 +105,9 @@ def product(coefficient: Poly, above: Sequence[Text], below: Sequence[Text], las
 
 
 def summed(terms: Sequence[Text]) -> Text:
-    """`a + b - c`, starting with a term without a minus if there is one."""
+    """`a + b - c`, starting with a term without a minus if there is one; a sum among the terms keeps its parentheses."""
+    if len(terms) > 1:
+        terms = [Text(t.at_least(MUL), max(t.level, MUL)) for t in terms]
     first = next((k for k, t in enumerate(terms) if not t.s.startswith("-")), 0)
     ordered = [terms[first], *terms[:first], *terms[first + 1 :]]
     text = ordered[0].s
