@@ -69,7 +69,9 @@ class Writer:
         return f"ones[{', '.join(dims)}]"
 
     def entrywise(self, shape: str) -> str:
-        form = self.pick(("sum", "difference", "product", "scaled", "shifted", "function", "power", "quotient", "named"))
+        form = self.pick(
+            ("sum", "difference", "product", "scaled", "shifted", "function", "power", "quotient", "named")
+        )
         a = self.write(shape)
         if form == "function":
             return f"{self.pick(_UNARY)}({a})"

@@ -98,7 +98,7 @@ def _sum(printer: Printer, t: Sum, order: Order) -> Printing:
         if not order:
             texts.append((yield printer.scalar(term)))
             continue
-        if ones:
+        if ones and not all(flat):
             texts.append((yield product_text(printer, term, order, drop_ones=True)))
         else:
             texts.append((yield positional(printer, term, order)))
