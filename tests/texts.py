@@ -35,6 +35,7 @@ _NAMES = {
     "n m p": ("T",),
     "n*m n*m": ("K", "I[n*m]"),
 }
+_SIGNS = {"scaled": "*", "shifted": "+", "quotient": "/"}
 _UNARY = ("exp", "tanh", "f", "d(f)", "d(tanh)", "sin", "sigmoid")
 
 
@@ -78,7 +79,7 @@ class Writer:
         if form == "power":
             return f"({a} ** {self.pick(('2', '3', '-1', 'n', '(1/2)'))})"
         if form in ("scaled", "shifted", "quotient"):
-            return f"({a} {dict(scaled='*', shifted='+', quotient='/')[form]} {self.write('')})"
+            return f"({a} {_SIGNS[form]} {self.write('')})"
         if form == "named" and shape and not any("*" in d for d in shape.split()):
             return self.by_name(shape, a)
         return f"({a} {self.pick('+-*')} {self.write(shape)})"
@@ -132,7 +133,7 @@ class Writer:
         if form == "product":
             return f"({self.write(f'{dim} {other}')} @ {self.write(other)})"
         if form in ("rows", "mean"):
-            return f"{dict(rows='sum', mean='mean')[form]}({self.write(f'{dim} {other}')}, 1)"
+            return f"{'sum' if form == 'rows' else 'mean'}({self.write(f'{dim} {other}')}, 1)"
         if form == "softmax":
             return f"softmax({self.write(dim)})"
         if form == "lse":

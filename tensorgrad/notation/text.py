@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from tensorgrad.sizes import Poly
+from tensorgrad.sizes import Poly, rational_text
 
 ADD, MUL, UNARY, POWER, ATOM = 1, 2, 3, 4, 5
 
@@ -25,8 +25,8 @@ class Text(NamedTuple):
 def number(value: Fraction) -> Text:
     """A rational number."""
     if value < 0:
-        return Text(f"-{abs(value)}", MUL if value.denominator != 1 else UNARY)
-    return Text(str(value), ATOM if value.denominator == 1 else MUL)
+        return Text(rational_text(value), MUL if value.denominator != 1 else UNARY)
+    return Text(rational_text(value), ATOM if value.denominator == 1 else MUL)
 
 
 def poly(value: Poly) -> Text:
@@ -74,8 +74,8 @@ def split_coefficient(value: Poly) -> tuple[bool, list[Text], list[Text]]:
     top, bottom = abs(coefficient.numerator), coefficient.denominator
     return (
         coefficient < 0,
-        [*([Text(str(top))] if top != 1 else []), *above],
-        [*([Text(str(bottom))] if bottom != 1 else []), *below],
+        [*([number(Fraction(top))] if top != 1 else []), *above],
+        [*([number(Fraction(bottom))] if bottom != 1 else []), *below],
     )
 
 
