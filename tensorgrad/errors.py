@@ -51,7 +51,14 @@ class SizeError(TensorgradError):
 
 
 class FactError(TensorgradError):
-    """A fact is impossible for the tensor it is stated of, or facts contradict each other."""
+    """A fact is impossible for the tensor it is stated of, or facts contradict each other.
+
+    `span` is the piece of the text of facts that it is about, if that is known.
+    """
+
+    def __init__(self, message: str, span: tuple[int, int] | None = None) -> None:
+        super().__init__(message)
+        self.span = span
 
 
 class UnsupportedError(TensorgradError):

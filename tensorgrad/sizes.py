@@ -30,7 +30,7 @@ class Poly:
     ('n**2 + n', True)
     """
 
-    __slots__ = ("_key", "symbol_name", "symbols", "terms")
+    __slots__ = ("_shown", "symbol_name", "symbols", "terms")
     _table: ClassVar[dict[tuple[tuple[Monomial, Fraction], ...], Poly]] = {}
     terms: tuple[tuple[Monomial, Fraction], ...]
     symbols: tuple[str, ...]
@@ -44,7 +44,7 @@ class Poly:
         if found is None:
             found = super().__new__(cls)
             found.terms = key
-            found._key = _text(key)
+            found._shown = ""
             found.symbols = tuple(sorted({s for m, _ in key for s, _ in m}))
             alone = len(key) == 1 and key[0][1] == 1 and len(key[0][0]) == 1 and key[0][0][0][1] == 1
             found.symbol_name = key[0][0][0][0] if alone else None
@@ -165,10 +165,12 @@ class Poly:
         return self.terms < other.terms
 
     def __str__(self) -> str:
-        return self._key
+        if not self._shown:
+            self._shown = _text(self.terms)
+        return self._shown
 
     def __repr__(self) -> str:
-        return f"Poly({self._key!r})"
+        return f"Poly({str(self)!r})"
 
     def __reduce__(self) -> Any:
         return Poly, (dict(self.terms),)
@@ -227,12 +229,60 @@ def _text(terms: Iterable[tuple[Monomial, Fraction]]) -> str:
         factors = [s if e == 1 else f"{s}**{e}" if e > 0 else f"{s}**({e})" for s, e in monomial]
         magnitude = abs(coefficient)
         if magnitude != 1 or not factors:
-            number = str(magnitude) if magnitude.denominator == 1 or not factors else f"({magnitude})"
+            number = rational_text(magnitude)
+            number = number if magnitude.denominator == 1 or not factors else f"({number})"
             factors.insert(0, number)
         sign = "-" if coefficient < 0 else "+"
         parts.append(f" {sign} {'*'.join(factors)}" if parts else f"{'-' if sign == '-' else ''}{'*'.join(factors)}")
     return "".join(parts) or "0"
 
+
+def rational_text(value: Fraction) -> str:
+    """A rational number in the notation: long ones in parts of at most 400 digits, which is what the notation reads.
+
+    >>> rational_text(Fraction(10**20)), rational_text(Fraction(-1, 3))
+    ('1e20', '-1/3')
+    """
+    text = _integer_text(abs(value.numerator))
+    if value.denominator != 1:
+        text += f"/{_integer_text(value.denominator)}"
+    return f"-{text}" if value < 0 else text
+
+
+def _integer_text(value: int) -> str:
+    """The digits of a natural number; powers of ten are split off, `12e20`, and long ones are `(a*1e400 + b)`."""
+    if value < 10**15:
+        return str(value)
+    zeros = 0
+    while value % _LARGEST_LITERAL == 0:
+        value, zeros = value // _LARGEST_LITERAL, zeros + _LONGEST_LITERAL
+    low = str(value % _LARGEST_LITERAL)
+    rest = len(low) - len(low.rstrip("0"))
+    if rest >= 15 or zeros:
+        value, zeros = value // 10**rest, zeros + rest
+    text = _in_parts(value)
+    if not zeros:
+        return text
+    if zeros <= _LONGEST_LITERAL and not text.startswith("("):
+        return f"{text}e{zeros}"
+    powers = [f"1e{_LONGEST_LITERAL}"] * (zeros // _LONGEST_LITERAL)
+    powers += [f"1e{zeros % _LONGEST_LITERAL}"] if zeros % _LONGEST_LITERAL else []
+    return f"({'*'.join(powers if value == 1 else [text, *powers])})"
+
+
+def _in_parts(value: int) -> str:
+    parts: list[int] = []
+    while value:
+        value, part = divmod(value, _LARGEST_LITERAL)
+        parts.append(part)
+    text = str(parts[-1])
+    for part in reversed(parts[:-1]):
+        text = f"({text}*1e{_LONGEST_LITERAL} + {part})"
+    return text
+
+
+_LONGEST_LITERAL = 400
+_LARGEST_LITERAL = 10**_LONGEST_LITERAL
 
 ZERO = Poly({})
 ONE = Poly.constant(1)

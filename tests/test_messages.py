@@ -333,11 +333,41 @@ CLAIMS: dict[str, str] = {
     "S = S if q ~ N(v, S)": (
         "unknown name q: a law is of a declared variable\n  at column 10\n  S = S if q ~ N(v, S)\n           ^"
     ),
-    "S = S if v ~ N(v, A)": (
+    "S = S if v ~ N(zeros[n], A)": (
         "N(...) of v : n needs a parameter of dims n n here, found n m\n"
-        "  at column 19\n"
-        "  S = S if v ~ N(v, A)\n"
-        "                    ^"
+        "  at column 26\n"
+        "  S = S if v ~ N(zeros[n], A)\n"
+        "                           ^"
+    ),
+    "S = S if v ~ N(2 * v, S)": (
+        "the law of v cannot depend on v\n  at column 16\n  S = S if v ~ N(2 * v, S)\n                 ^^^^^"
+    ),
+    "S = S if v ~ law(zeros[n], S), v ~ N(zeros[n], S)": (
+        "a second law of v: a random variable has one\n"
+        "  at column 32\n"
+        "  S = S if v ~ law(zeros[n], S), v ~ N(zeros[n], S)\n"
+        "                                 ^^^^^^^^^^^^^^^^^^"
+    ),
+    "S = S if invertible(S": (
+        "this ( is never closed\n  at column 20\n  S = S if invertible(S\n                     ^"
+    ),
+    "S = S if invertible S": (
+        "invertible is stated of an expression: write invertible(A)\n"
+        "  at column 10\n"
+        "  S = S if invertible S\n"
+        "           ^^^^^^^^^^^^"
+    ),
+    "S = S if pd(S) invertible(S)": (
+        "facts, equations and laws are separated by commas\n"
+        "  at column 16\n"
+        "  S = S if pd(S) invertible(S)\n"
+        "                 ^^^^^^^^^^"
+    ),
+    "S = S if n = 3": (
+        "an equation is of declared tensors, and this has none; sizes get values by dims\n"
+        "  at column 10\n"
+        "  S = S if n = 3\n"
+        "           ^^^^^"
     ),
     "S = S if S": (
         "expected a fact such as invertible(A), an equation or a law x ~ N(mu, Sigma)\n"
@@ -440,6 +470,47 @@ DECLARATIONS: dict[str, str] = {
         "n is declared as a name (n : n) and used as a size (n : n): rename one of the two\n  at column 1\n  n : n\n  ^"
     ),
     "A : 1/2": ("the size 1/2 is not a positive integer: sizes start at 1\n  at column 5\n  A : 1/2\n      ^^^"),
+    "A : n -1": (
+        "n -1 is ambiguous, for spaces separate sizes: write n - 1 for one size; every size is positive, so two are "
+        "not meant\n"
+        "  at column 5\n"
+        "  A : n -1\n"
+        "      ^^^^"
+    ),
+    "A : m n +1 k": (
+        "n +1 is ambiguous, for spaces separate sizes: write n + 1 for one size, n 1 for two\n"
+        "  at column 7\n"
+        "  A : m n +1 k\n"
+        "        ^^^^"
+    ),
+    "A : n n PD": ("PD is neither a size nor a fact: did you mean pd?\n  at column 9\n  A : n n PD\n          ^^"),
+    "A : n, m": ("sizes are separated by spaces, as in A : n m\n  at column 6\n  A : n, m\n       ^"),
+    "let A : n": ("leave out let here: it only begins a line of a file\n  at column 1\n  let A : n\n  ^^^"),
+    "A : n n symmetric, pd": (
+        "A: expected a fact, found ', pd': facts are separated by spaces, as in symmetric pd\n"
+        "  at column 18\n"
+        "  A : n n symmetric, pd\n"
+        "                   ^"
+    ),
+    "K : 3 3 skew invertible": (
+        "K : 3 3 cannot be skew and invertible: a skew matrix of odd size is singular\n"
+        "  at column 9\n"
+        "  K : 3 3 skew invertible\n"
+        "          ^^^^^^^^^^^^^^^"
+    ),
+    "U : 2 3 orthonormal": (
+        "U : 2 3 cannot be orthonormal: 3 columns of 2 entries are not independent; state it of the transpose, "
+        "U : 3 2\n"
+        "  at column 9\n"
+        "  U : 2 3 orthonormal\n"
+        "          ^^^^^^^^^^^"
+    ),
+    "T : n n m symmetric(0,1) antisymmetric(0,1)": (
+        "T cannot be symmetric(0, 1) and antisymmetric(0, 1): only zero is both\n"
+        "  at column 11\n"
+        "  T : n n m symmetric(0,1) antisymmetric(0,1)\n"
+        "            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"
+    ),
     "5 : n": ("expected a name to declare, found 5\n  at column 1\n  5 : n\n  ^"),
     "f : function(": (
         "expected `function` or `function(n)` and nothing after it\n  at column 13\n  f : function(\n              ^"

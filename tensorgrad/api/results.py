@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +30,7 @@ def amount(value: Poly | int) -> str:
     """
     if isinstance(value, Poly):
         return str(value)
-    return f"{value:,}" if abs(value) < 1_000_000 else f"{value:.3e}"
+    return f"{value:,}" if abs(value) < 1_000_000 else f"{Decimal(value):.3e}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+LONGEST_SIZE = 400
+"""Most digits of a size, as of any number."""
+
+
 class Dims(click.ParamType):  # pyright: ignore[reportMissingTypeArgument] - generic in newer click only
     """`n=3000,m=10`: a size for each symbol."""
 
@@ -33,6 +37,8 @@ class Dims(click.ParamType):  # pyright: ignore[reportMissingTypeArgument] - gen
                 self.fail(f"{item!r} is not a size: write symbol=integer, as in n=1000,m=10", param, ctx)
             if not number.isdecimal() or not number.isascii():
                 self.fail(f"{symbol}={number}: a size is a positive integer", param, ctx)
+            if len(number) > LONGEST_SIZE:
+                self.fail(f"{symbol}={number[:10]}...: a size of more than {LONGEST_SIZE} digits", param, ctx)
             if int(number) == 0:
                 self.fail(f"{symbol}=0: a size is a positive integer, sizes start at 1", param, ctx)
             if found.setdefault(symbol, int(number)) != int(number):

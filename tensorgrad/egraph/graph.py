@@ -6,7 +6,7 @@ A class is a tensor with ordered axes; every handle knows its class's root and t
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tensorgrad.diagram.applications import apply
@@ -15,6 +15,7 @@ from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
 from tensorgrad.diagram.store import Store
 from tensorgrad.diagram.symmetry import Signed, group
+from tensorgrad.egraph.partial import Said
 from tensorgrad.egraph.reasons import Applied, Congruent, Link
 from tensorgrad.errors import FactError, UnsoundError
 from tensorgrad.sizes import ONE, Poly
@@ -65,6 +66,7 @@ class EGraph(Store):
         self.function_names: set[str] = set()
         self.unions = 0
         self.stated = 0
+        self.sayings: list[tuple[Ref, str, Said]] = []
         self.gained: dict[Handle, None] = {}
         self.unstable: set[Handle] = set()
         """Nodes first made by opening a stable function: to be proved with, not to be computed with."""
@@ -390,9 +392,11 @@ class EGraph(Store):
 
     # Facts.
 
-    def assert_fact(self, ref: Ref, fact: str) -> bool:
-        """State a fact of a reference; whether it was new."""
+    def assert_fact(self, ref: Ref, fact: str, said: Said | None = None) -> bool:
+        """State a fact of a reference; whether it was new. `said` is who says so, for the message if it cannot be."""
         handle, perm = self.resolve(ref)
+        if said is not None and fact in _NEVER_ZERO:
+            self.sayings.append((ref, fact, said))
         found = self.classes[handle]
         assert found is not None
         fact = turned(fact, perm)
@@ -424,7 +428,14 @@ class EGraph(Store):
         if found is not None and self.is_zero(root):
             wrong = [f for f in found.facts if f in _NEVER_ZERO]
             if wrong:
-                raise FactError(f"something that is zero is stated or needed to be {wrong[0]}: undefined everywhere")
+                raise FactError(self._undefined(root, wrong))
+
+    def _undefined(self, root: Handle, wrong: Sequence[str]) -> str:
+        """What to say of a class that is zero and has a fact that nothing zero has."""
+        for ref, fact, said in self.sayings:
+            if self.resolve(ref)[0] == root and fact in wrong:
+                return f"{fact}({said.tensor}) is {said.origin}, but that is zero: nothing satisfies it"
+        return f"something that is zero is found to be {wrong[0]}: the facts contradict each other"
 
     def statistics(self) -> tuple[int, int]:
         """Numbers of classes and of live nodes."""

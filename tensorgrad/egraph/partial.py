@@ -19,6 +19,14 @@ class Assumption:
         return f"{self.fact.name}({self.tensor})"
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A tensor of which a fact is said, and how: "stated", or "needed for the expression to have a value"."""
+
+    tensor: Tensor
+    origin: str
+
+
 def assumptions(sides: Sequence[Tensor]) -> tuple[Assumption, ...]:
     """The facts that the partial functions of the expressions need, each once, in order."""
     found: dict[tuple[str, int], Assumption] = {}

@@ -11,13 +11,15 @@ from tensorgrad.diagram import Node, Ref, insert
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.explain import Explainer, derivation
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.egraph.partial import Assumption, assumptions
+from tensorgrad.egraph.partial import Assumption, Said, assumptions
 from tensorgrad.egraph.reasons import Applied
 from tensorgrad.egraph.rephrase import Rephrasing
 from tensorgrad.egraph.saturate import Saturation, Stopped
+from tensorgrad.errors import FactError
 from tensorgrad.extract import Extraction
 from tensorgrad.notation import Condition
 from tensorgrad.rule import RuleSet
+from tensorgrad.sizes import ONE
 from tensorgrad.tensor import Fact, Tensor, Variable
 
 
@@ -185,24 +187,37 @@ def _state(graph: EGraph, sides: Sequence[Tensor], conditions: Sequence[Conditio
         for variable in t.variables:
             ref = insert(graph, variable)
             for fact in variable.facts:
-                _assert(graph, ref, fact)
+                _assert(graph, ref, fact, variable)
     for condition in conditions:
         if condition.kind == "fact" and condition.fact is not None:
-            _assert(graph, insert(graph, condition.tensor), condition.fact)
+            _assert(graph, insert(graph, condition.tensor), condition.fact, condition.tensor)
         elif condition.kind == "equation" and condition.right is not None:
             second = _aligned(insert(graph, condition.right), condition.tensor, condition.right)
             graph.union(insert(graph, condition.tensor), second, Applied("assumption", str(condition)))
             graph.rebuild()
     assumed = assumptions(sides)
     for assumption in assumed:
-        graph.assert_fact(insert(graph, assumption.tensor), assumption.fact.name)
+        said = Said(assumption.tensor, "needed for the expression to have a value")
+        graph.assert_fact(insert(graph, assumption.tensor), assumption.fact.name, said)
     graph.rebuild()
+    _odd_skew(graph)
     return assumed
 
 
-def _assert(graph: EGraph, ref: Ref, fact: Fact) -> None:
+def _odd_skew(graph: EGraph) -> None:
+    """FactError for a skew matrix of odd size that is said to be invertible."""
+    for ref, fact, said in graph.sayings:
+        size = said.tensor.dims[0] if fact in ("invertible", "orthogonal") else ONE
+        if size.is_constant and size.number % 2 and size is not ONE and graph.has_fact(ref, "skew"):
+            raise FactError(
+                f"{fact}({said.tensor}) is {said.origin}, but that is skew of odd size {size}, so singular: "
+                "nothing satisfies it"
+            )
+
+
+def _assert(graph: EGraph, ref: Ref, fact: Fact, t: Tensor) -> None:
     if not fact.axes:
-        graph.assert_fact(ref, fact.name)
+        graph.assert_fact(ref, fact.name, Said(t, "stated"))
 
 
 __all__ = ["Found", "Outcome", "Variable", "normalise", "prove", "simplify"]

@@ -14,7 +14,7 @@ from tensorgrad.notation.facts import FACTS
 from tensorgrad.notation.goal import Goal
 from tensorgrad.notation.scope import Scope, parse_scope, read_scope
 from tensorgrad.notation.source import Source
-from tensorgrad.notation.syntax import tokens
+from tensorgrad.notation.syntax import check_brackets, tokens
 from tensorgrad.tensor import Tensor
 
 Relation = Literal["=", "=>", "!=", "fact"]
@@ -180,6 +180,7 @@ def _head(source: Source, span: Span) -> re.Match[str]:
 def _split(source: Source, span: Span) -> _Parts:
     """Cut a claim at its relation and at `if`, outside all brackets."""
     found = tokens(source, span.start, span.end)
+    check_brackets(source, found)
     depth, relation, condition = 0, None, None
     for token in found:
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))

@@ -11,10 +11,10 @@ from tensorgrad.notation.facts import FACTS, check_fact
 from tensorgrad.notation.goal import Goal
 from tensorgrad.notation.scope import Scope
 from tensorgrad.notation.source import Source, near
-from tensorgrad.notation.syntax import Token, tokens
+from tensorgrad.notation.syntax import Token, check_brackets, tokens
 from tensorgrad.tensor import Fact, Law, Tensor, Variable
 
-_LAWS = {"N": 2, "law": 2, "iid": 2}
+_LAWS = {"N": "N(mu, Sigma)", "law": "law(mu, Sigma)", "iid": "iid(0, 1)"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,7 @@ def parse_conditions(text: str, scope: Scope) -> tuple[Condition, ...]:
 
 def split_commas(found: Sequence[Token], start: int, end: int, source: Source) -> list[Span]:
     """The spans between the commas that stand outside all brackets."""
+    check_brackets(source, found)
     spans: list[Span] = []
     depth = 0
     for token in found:
@@ -71,29 +72,59 @@ def read_condition(source: Source, span: Span, scope: Scope) -> list[Condition]:
     if len(found) > 1 and found[1].text == "~":
         return _law(source, found, scope, place)
     if equation is not None:
-        goal = Goal(source, scope)
-        left = goal.read(span.start, equation.start, "left side")
-        right = goal.read(equation.end, span.end, "right side")
-        goal.agree(left, right)
-        goal.solve()
-        return [Condition("equation", goal.tensor(left), None, goal.tensor(right), None, place)]
-    head = found[0]
-    if len(found) < 4 or found[1].text != "(" or found[-1].text != ")" or head.text not in FACTS:
-        hint = near(head.text, FACTS) if head.kind == "name" else ""
-        raise source.error(
-            f"expected a fact such as invertible(A), an equation or a law x ~ N(mu, Sigma){hint}",
-            head.start,
-            found[-1].end,
-        )
+        return [_equation(source, span, equation, scope, place)]
+    inside = _fact_argument(source, found)
     goal = Goal(source, scope)
-    value = goal.read(found[1].end, found[-1].start)
+    value = goal.read(inside.start, inside.end)
     goal.solve()
-    tensor, fact = goal.tensor(value), Fact(head.text)
+    tensor, fact = goal.tensor(value), Fact(found[0].text)
     try:
-        check_fact(fact, tensor.dims, " ".join(source.text[found[1].end : found[-1].start].split()))
+        check_fact(fact, tensor.dims, " ".join(source.text[inside.start : inside.end].split()))
     except FactError as error:
         raise NotationError(str(error), place) from None
     return [Condition("fact", tensor, fact, None, None, place)]
+
+
+def _equation(source: Source, span: Span, relation: Token, scope: Scope, place: Place) -> Condition:
+    goal = Goal(source, scope)
+    left = goal.read(span.start, relation.start, "left side")
+    right = goal.read(relation.end, span.end, "right side")
+    goal.agree(left, right)
+    goal.solve()
+    sides = goal.tensor(left), goal.tensor(right)
+    if not any(side.variables for side in sides):
+        raise NotationError("an equation is of declared tensors, and this has none; sizes get values by dims", place)
+    return Condition("equation", sides[0], None, sides[1], None, place)
+
+
+def _fact_argument(source: Source, found: Sequence[Token]) -> Span:
+    """The text inside `invertible(...)`; what stands instead of a fact is named."""
+    head, last = found[0], found[-1]
+    wanted = "expected a fact such as invertible(A), an equation or a law x ~ N(mu, Sigma)"
+    opens = len(found) > 1 and found[1].text == "("
+    if head.text == "if":
+        raise source.error("leave out if here: the facts alone stand after it", head.start, head.end)
+    foreign = next((t for t in _outer(found) if t.text in ("==", "=>", "!=", "<=", ">=")), None)
+    if foreign is not None:
+        sign = foreign.text in ("<=", ">=")
+        remedy = "a sign is the fact nonnegative(x) or positive(x)" if sign else "an equation is written with ="
+        raise source.error(f"{wanted}; {remedy}", foreign.start, foreign.end)
+    if head.text not in FACTS:
+        hint = near(head.text, FACTS) if head.kind == "name" and opens else ""
+        raise source.error(wanted + hint, head.start, last.end)
+    if not opens or found[2].text == ")":
+        raise source.error(f"{head.text} is stated of an expression: write {head.text}(A)", head.start, last.end)
+    if found[2].kind == "number" and head.text in ("symmetric", "antisymmetric"):
+        raise source.error(f"axes are named in a declaration, A : n n {head.text}(0,1)", head.start, last.end)
+    depth = 0
+    for k, token in enumerate(found[1:], 1):
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if not depth:
+            if token is not last:
+                after = found[k + 1]
+                raise source.error("facts, equations and laws are separated by commas", after.start, after.end)
+            break
+    return Span(found[1].end, last.start)
 
 
 def _outer(found: Sequence[Token]) -> Iterator[Token]:
@@ -119,7 +150,7 @@ def _law(source: Source, found: Sequence[Token], scope: Scope, place: Place) -> 
     spans = split_commas(found[4:-1], found[3].end, found[-1].start, source)
     if len(spans) != 2:
         raise source.error(
-            f"{kind.text} has two parameters, as in {kind.text}(mu, Sigma), not {len(spans)}", kind.start, found[-1].end
+            f"{kind.text} has two parameters, as in {_LAWS[kind.text]}, not {len(spans)}", kind.start, found[-1].end
         )
     wanted = ((), ()) if kind.text == "iid" else (variable.dims, variable.dims * 2)
     parameters: list[Tensor] = []
@@ -128,6 +159,8 @@ def _law(source: Source, found: Sequence[Token], scope: Scope, place: Place) -> 
         value = goal.read(span.start, span.end)
         goal.solve()
         parameters.append(goal.tensor(value))
+        if parameters[-1].depends_on(variable):
+            raise source.error(f"the law of {variable.name} cannot depend on {variable.name}", span.start, span.end)
         if value.named or parameters[-1].dims != dims:
             raise source.error(
                 f"{kind.text}(...) of {scope.describe(variable.name)} needs a parameter of dims "
@@ -143,8 +176,15 @@ def _law(source: Source, found: Sequence[Token], scope: Scope, place: Place) -> 
 
 
 def laws_of(conditions: Sequence[Condition]) -> Mapping[str, Law]:
-    """The laws among conditions, by the name of their variable."""
-    return {c.tensor.name: c.law for c in conditions if c.law is not None and isinstance(c.tensor, Variable)}
+    """The laws among conditions, by the name of their variable; NotationError for a second law of one variable."""
+    found: dict[str, Law] = {}
+    for condition in conditions:
+        if condition.law is not None and isinstance(condition.tensor, Variable):
+            name = condition.tensor.name
+            if name in found:
+                raise NotationError(f"a second law of {name}: a random variable has one", condition.place)
+            found[name] = condition.law
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import combinations, product
 
 from tensorgrad.errors import FactError
 from tensorgrad.notation.source import near
@@ -18,13 +19,18 @@ FACTS: frozenset[str] = frozenset(
 )
 """Every fact's name."""
 
+_SIGNED = ("skew", "antisymmetric")
 _PERMUTING = ("symmetric", "antisymmetric")
 _CONTRADICTIONS = (
     ("skew", "positive", "the diagonal of a skew matrix is 0"),
     ("skew", "nonzero", "the diagonal of a skew matrix is 0"),
     ("skew", "pd", "x @ A @ x is 0 for a skew A"),
-    ("skew", "symmetric", "only the zero matrix is both"),
-    ("antisymmetric", "symmetric", "only zero is both"),
+    ("skew", "diagonal", "only the zero matrix is both"),
+    ("skew", "upper", "only the zero matrix is both"),
+    ("skew", "lower", "only the zero matrix is both"),
+    ("skew", "psd", "only the zero matrix is both"),
+    ("skew", "nonnegative", "only the zero matrix is both"),
+    ("skew", "idempotent", "only the zero matrix is both"),
     ("onehot", "positive", "a onehot vector has zeros"),
     ("onehot", "nonzero", "a onehot vector has zeros"),
     ("diagonal", "positive", "a diagonal matrix has zeros"),
@@ -46,16 +52,24 @@ def parse_facts(text: str, dims: Sequence[Poly], name: str) -> tuple[Fact, ...]:
     """
     found: list[Fact] = []
     at = 0
-    while at < len(text.rstrip()):
+    while text[at:].strip():
         match = _ITEM.match(text, at)
         if match is None:
-            raise FactError(f"{name}: expected a fact, found {text[at : at + 20].strip()!r}")
-        fact = Fact(match.group(1), _axes(match.group(3), match.group(1), name) if match.group(2) else ())
-        check_fact(fact, dims, name)
+            start = at + len(text[at:]) - len(text[at:].lstrip())
+            remedies = {",": ": facts are separated by spaces, as in symmetric pd", "(": ": this ( is never closed"}
+            shown = f"{name}: expected a fact, found {text[start : start + 20].strip()!r}"
+            raise FactError(shown + remedies.get(text[start], ""), (start, start + 1))
+        span = (match.start(1), match.end())
+        try:
+            fact = Fact(match.group(1), _axes(match.group(3), match.group(1), name) if match.group(2) else ())
+            check_fact(fact, dims, name)
+        except FactError as error:
+            raise FactError(str(error), span) from None
         if fact not in found:
             found.append(fact)
         at = match.end()
     _consistent(found, name)
+    _consistent_sizes(found, dims, name)
     return tuple(found)
 
 
@@ -68,17 +82,40 @@ def _axes(text: str, fact: str, name: str) -> tuple[tuple[int, ...], ...]:
 
 def _consistent(facts: Sequence[Fact], name: str) -> None:
     names = {f.name for f in facts if not f.axes}
+    for one, other in product([f for f in facts if f.name in _PERMUTING], [f for f in facts if f.name in _SIGNED]):
+        if one.name == "symmetric" and _swaps(one) & _swaps(other):
+            raise FactError(f"{name} cannot be {one} and {other}: only zero is both")
     for one, other, why in _CONTRADICTIONS:
         if one in names and other in names:
             raise FactError(f"{name} cannot be {one} and {other}: {why}")
 
 
+def _swaps(fact: Fact) -> set[frozenset[tuple[int, ...]]]:
+    """The pairs of blocks of axes that a fact exchanges."""
+    return {frozenset(pair) for pair in combinations(exchanged(fact), 2)}
+
+
+def _consistent_sizes(facts: Sequence[Fact], dims: Sequence[Poly], name: str) -> None:
+    names = {f.name for f in facts}
+    if not all(d.is_constant for d in dims):
+        return
+    sizes = [d.number for d in dims]
+    shape = f"{name} : {' '.join(map(str, dims))}"
+    for other in ("invertible", "orthogonal", "orthonormal"):
+        if {"skew", other} <= names and sizes[0] % 2:
+            raise FactError(f"{shape} cannot be skew and {other}: a skew matrix of odd size is singular")
+    if "orthonormal" in names and sizes[0] < sizes[1]:
+        raise FactError(
+            f"{shape} cannot be orthonormal: {sizes[1]} columns of {sizes[0]} entries are not independent; "
+            f"state it of the transpose, {name} : {sizes[1]} {sizes[0]}"
+        )
+
+
 def check_fact(fact: Fact, dims: Sequence[Poly], name: str) -> None:
     """Raise FactError when no tensor of these dims can have the fact."""
     if fact.name not in FACTS:
-        raise FactError(
-            f"{name}: no fact is called {fact.name}{near(fact.name, FACTS)}; facts are {', '.join(sorted(FACTS))}"
-        )
+        hint = near(fact.name, FACTS) or f"; sizes come before facts, which are {', '.join(sorted(FACTS))}"
+        raise FactError(f"{name}: no fact is called {fact.name}{hint}")
     shape = f"{name} : {' '.join(map(str, dims)) or 'scalar'}"
     if fact.axes:
         _check_axes(fact, dims, shape)

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 def fuse(r: Reduction, flat: Piece) -> bool:
     """One reduction with this flat; whether there was one."""
-    if len(set(flat.edges)) < len(flat.edges) or len(flat.parts) < 2:
+    if len(flat.parts) < 2:
         return False
+    if len(set(flat.edges)) < len(flat.edges):
+        return _repeated(r, flat)
     if ONE in flat.parts:
         return _without_ones(r, flat)
     if _two_flats(r, flat):
@@ -26,11 +28,7 @@ def fuse(r: Reduction, flat: Piece) -> bool:
         return _vectors(r, flat, [b for b in beside if b is not None])
     if len(parts) != 2:
         return False
-    on_whole = [p for p in r.legs[whole] if p is not flat]
-    if len(on_whole) == 1 and on_whole[0].edges == (whole,) and not r.ends[whole]:
-        text = call("unvec", on_whole[0].element().forward.s, str(flat.parts[1]), str(flat.parts[0]))
-        r.drop(flat, on_whole[0])
-        r.put(Piece((parts[1], parts[0]), [matrix_element(text)]))
+    if _unvec(r, flat):
         return True
     a, b = beside
     if a is None or b is None:
@@ -41,6 +39,34 @@ def fuse(r: Reduction, flat: Piece) -> bool:
         r.put(Piece((whole,), [vector_element(call("vec", turned.element().forward.s))]))
         return True
     return _matrices(r, flat, a, b) or _beside_nothing(r, flat, a, b)
+
+
+def _unvec(r: Reduction, flat: Piece) -> bool:
+    """A vector on the fused edge of two parts."""
+    whole, first, second = flat.edges
+    on_whole = [p for p in r.legs[whole] if p is not flat]
+    if len(on_whole) != 1 or on_whole[0].edges != (whole,) or r.ends[whole]:
+        return False
+    text = call("unvec", on_whole[0].element().forward.s, str(flat.parts[1]), str(flat.parts[0]))
+    r.drop(flat, on_whole[0])
+    r.put(Piece((second, first), [matrix_element(text)]))
+    return True
+
+
+def _repeated(r: Reduction, flat: Piece) -> bool:
+    """A flat of two equal parts: `tr(unvec(v, n, n))`, `vec(I[n])`, `vec(diag(x))`."""
+    whole, *parts = flat.edges
+    if len(parts) != 2 or parts[0] != parts[1] or whole in parts:
+        return False
+    if _unvec(r, flat):
+        return True
+    vectors = [p for p in r.legs[parts[0]] if p is not flat]
+    if r.ends[parts[0]] or len(vectors) > 1 or any(p.edges != (parts[0],) for p in vectors):
+        return False
+    inside = call("diag", vectors[0].element().forward.s) if vectors else r.identity(flat.parts[0])
+    r.drop(flat, *vectors)
+    r.put(Piece((whole,), [vector_element(call("vec", inside.s))]))
+    return True
 
 
 def _two_flats(r: Reduction, flat: Piece) -> bool:

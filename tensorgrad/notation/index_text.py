@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 from tensorgrad.notation.matrix_text import moment_exponent, positional
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tensorgrad.notation.printer import Printer
 
 Letters = Mapping[str, str]
+Structural = Flat | Convolution | LeviCivita | Unit | Zero
 _POOL = "ijklpqruvwxyzabcghmnst"
 
 
@@ -94,30 +95,23 @@ def product_indexed(
     inside = taken | set(letters.values()) | set(bound)
     outer: tuple[list[Text], list[Text]] = [], []
     inner: tuple[list[Text], list[Text]] = [], []
-    for node, edges in net.operands:
+    for (node, edges), said in zip(net.operands, _said(net), strict=True):
         over, base = printer.divisor(node)
         if not edges:
             text = yield printer.scalar(base)
             outer[not over].append(text)
             continue
-        text = yield _operand(printer, net, base, edges, named, inside, extra, bound)
+        if isinstance(node, Variable | Structural):
+            text = yield _leaf(printer, net, node, [(e, named[e]) for e in edges], said)
+        else:
+            text = yield _operand(printer, base, edges, named, inside, extra, bound)
         inner[not over].append(text)
-    inner[0][:] = [
-        _annotated(net, node, edges, named) or text for (node, edges), text in _with_edges(printer, net, inner[0])
-    ]
     inner[0].extend(_copies(net, letters, named, skip))
     inner[0].extend(Text(f"delta[{a}, {b}]") for a, b in extra)
     if bound:
         body = product(ONE, inner[0], inner[1])
         return product(net.coefficient, [*outer[0], Text(f"sum[{', '.join(bound)}]({body.s})")], outer[1])
     return product(net.coefficient, [*outer[0], *inner[0]], [*outer[1], *inner[1]])
-
-
-def _with_edges(
-    printer: Printer, net: Net, texts: Sequence[Text]
-) -> Iterable[tuple[tuple[Tensor, tuple[int, ...]], Text]]:
-    above = [(node, edges) for node, edges in net.operands if edges and printer.divisor(node)[0]]
-    return zip(above, texts, strict=True)
 
 
 def _letters(
@@ -154,7 +148,6 @@ def fresh(printer: Printer, used: set[str], hint: str = "") -> str:
 
 def _operand(
     printer: Printer,
-    net: Net,
     node: Tensor,
     edges: tuple[int, ...],
     named: Mapping[int, str],
@@ -162,55 +155,57 @@ def _operand(
     extra: list[tuple[str, str]],
     bound: list[str],
 ) -> Printing:
-    """One factor. A compound factor with a repeated letter gets a second letter and a delta."""
+    """One compound factor; a repeated letter gets a second letter and a delta where it has no matrix notation."""
     letters: dict[str, str] = {}
     used = set(inside) | set(bound)
-    if len(set(edges)) < len(edges) and not isinstance(node, Variable | Flat | Convolution | LeviCivita):
+    if len(set(edges)) < len(edges):
         repeated = {e: named[number] for e, number in zip(node.edges, edges, strict=True)}
         short = yield _by_position(printer, node, repeated)
         if short is not None:
             return short
     for edge, number in zip(node.edges, edges, strict=True):
         letter = named[number]
-        if letter in letters.values() and not isinstance(node, Variable):
+        if letter in letters.values():
             other = fresh(printer, used)
             used.add(other)
             bound.append(other)
             extra.append((letter, other))
             letter = other
         letters[edge] = letter
-    if isinstance(node, Flat | Convolution | LeviCivita | Unit | Zero):
-        return (yield _leaf(printer, node, [letters[e] for e in node.edges]))
     return (yield indexed(printer, node, letters, inside | frozenset(bound)))
 
 
-def _leaf(printer: Printer, node: Tensor, letters: Sequence[str]) -> Printing:
+def _leaf(printer: Printer, net: Net, node: Tensor, legs: Sequence[tuple[int, str]], said: Set[int]) -> Printing:
+    """A factor that is a name with its letters; a flat or conv says the sizes of the edges `said`."""
+    letters = [letter for _, letter in legs]
+    if isinstance(node, Variable):
+        return index(Text(node.name), letters)
     if isinstance(node, Unit):
         position = yield printer.scalar(node.index)
         return index(Text(f"e[{position.s}, {node.size}]"), letters)
     if isinstance(node, Zero):
         return index(Text(f"zeros[{', '.join(map(str, node.dims))}]"), letters)
     name = "flat" if isinstance(node, Flat) else "lc" if isinstance(node, LeviCivita) else "conv"
+    for edge in said:
+        k = next(k for k, (leg, _) in enumerate(legs) if leg == edge)
+        letters[k] += f":{net.dims[edge]}"
     return Text(f"{name}[{', '.join(letters)}]")
 
 
-def _annotated(net: Net, node: Tensor, edges: tuple[int, ...], named: Mapping[int, str]) -> Text | None:
-    """A flat or conv with the sizes said that nothing else in the product determines."""
-    if not isinstance(node, Flat | Convolution) or len(set(edges)) < len(edges):
-        return None
-    determined = {e for other, at in net.operands if not isinstance(other, Flat | Convolution) for e in at}
-    said: set[int] = set()
-    for other, at in net.operands:
-        if isinstance(other, Flat | Convolution) and len(set(at)) == len(at):
-            missing = [e for e in at[1:] if e not in determined and e not in said]
-            implied = isinstance(other, Flat) or net.dims[at[0]] is net.dims[at[1]] + net.dims[at[2]] - 1
-            if not implied and at[0] not in determined and at[0] not in said:
-                missing.append(at[0])
-            said |= {*missing, at[0]}
-            if at == edges and other is node:
-                words = [f"{named[e]}:{net.dims[e]}" if e in missing else named[e] for e in edges]
-                return Text(f"{'flat' if isinstance(node, Flat) else 'conv'}[{', '.join(words)}]")
-    return None
+def _said(net: Net) -> list[Set[int]]:
+    """For each operand the edges whose sizes it must say: those of flats and convs that nothing else determines."""
+    known = {e for node, at in net.operands if not isinstance(node, Flat | Convolution) for e in at}
+    found: list[Set[int]] = []
+    for node, at in net.operands:
+        missing: set[int] = set()
+        if isinstance(node, Flat | Convolution):
+            missing = {e for e in at[1:] if e not in known}
+            implied = isinstance(node, Flat) or net.dims[at[0]] is net.dims[at[1]] + net.dims[at[2]] - 1
+            if not implied and at[0] not in known:
+                missing.add(at[0])
+            known |= {*missing, at[0]}
+        found.append(missing)
+    return found
 
 
 def _copies(net: Net, letters: Letters, named: Mapping[int, str], skip: Set[str]) -> list[Text]:

@@ -91,6 +91,8 @@ def _direct(printer: Printer, t: Tensor, order: Order) -> Printing:
 def _sum(printer: Printer, t: Sum, order: Order) -> Printing:
     terms = [weighted(printer, term, weight) for term, weight in zip(t.terms, t.weights, strict=True)]
     flat = [bool(order) and all_ones(term) for term in terms]
+    if all(flat) and len(flat) > 1:
+        return (yield _constant_sum(printer, t, terms, order))
     texts: list[Text | None] = []
     for term, ones in zip(terms, flat, strict=True):
         if not order:
@@ -108,7 +110,16 @@ def _sum(printer: Printer, t: Sum, order: Order) -> Printing:
     return summed([text for text in texts if text is not None])
 
 
-# ---- products
+def _constant_sum(printer: Printer, t: Sum, terms: list[Tensor], order: Order) -> Printing:
+    """`(a + b) * ones[n]`: as its canonical form, a sum of scalars with the ones outside."""
+    scalars = list[Text]()
+    for term in terms:
+        text = yield product_text(printer, term, order, drop_ones=True)
+        if text is None:
+            return None
+        scalars.append(text)
+    dims = ", ".join(str(t.sizes[e]) for e in order)
+    return product(ONE, [summed(scalars)], [], Text(f"ones[{dims}]"))
 
 
 # ---- functions

@@ -50,7 +50,7 @@ def power(reader: Reader, node: Syntax, base: Value, exponent: Value) -> Value:
         folded = _folded_power(base.constant, exponent.constant)
         if folded is not None:
             return constant(folded, node)
-        if not base.constant:
+        if not base.constant and base.node.kind == "number":
             raise reader.error(node, "0 to a negative power is undefined")
     edges, dims, named = merge(reader, node, base, exponent, "raise")
 
@@ -128,11 +128,10 @@ def span(first: Syntax, left: Syntax, right: Syntax) -> Syntax:
 
 def reciprocal(reader: Reader, value: Value) -> Value:
     """1 / value, entry by entry."""
-    if value.constant is not None:
-        if not value.constant:
-            raise reader.error(value.node, "division by zero")
-        if value.constant.is_monomial:
-            return constant(value.constant.inverse(), value.node)
+    if value.constant is not None and value.constant.is_monomial:
+        return constant(value.constant.inverse(), value.node)
+    if value.node.kind == "number" and not value.node.number:
+        raise reader.error(value.node, "division by zero")
     base, exponent = value.power if value.power is not None else (value, ONE)
 
     def make(t: Sequence[Tensor]) -> Tensor:

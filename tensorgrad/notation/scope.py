@@ -154,6 +154,16 @@ def _no_double_use(source: Source, scope: Scope, places: Mapping[str, Token], st
         )
 
 
+_NOT_IN_DIMS = {
+    ",": "sizes are separated by spaces, as in A : n m",
+    ":": "a second colon: declarations are separated by ;, as in A : n m ; x : m",
+    "~": "a law goes after `if`: x ~ N(mu, Sigma)",
+    "[": "sizes stand without brackets, as in A : n m",
+    "=": "a declaration ends with its sizes and facts; an equation goes after `if`",
+    "function": "function stands alone, f : function, or with the size of its vector, f : function(n)",
+}
+
+
 class _Declaration:
     """One `NAMES : DIMS FACTS`."""
 
@@ -192,7 +202,10 @@ class _Declaration:
             raise self.error("a declaration starts with the names it declares, for example A B : n m", self.tokens[0])
         for token in names:
             if token.kind != "name":
-                raise self.error(f"expected a name to declare, found {token.text}", token)
+                remedy = ": names are separated by spaces, as in A B : n m" if token.text == "," else ""
+                raise self.error(f"expected a name to declare, found {token.text}{remedy}", token)
+            if token.text == "let" and token is names[0] and len(names) > 1:
+                raise self.error("leave out let here: it only begins a line of a file", token)
             if token.text in RESERVED:
                 raise self.error(
                     f"{token.text} is a name of the notation and cannot be declared: choose another", token
@@ -226,13 +239,28 @@ class _Declaration:
             ends = token.kind in ("name", "number") or token.text == ")"
             after = words[k + 1] if k + 1 < len(words) else None
             starts = after is None or after.kind in ("name", "number") or after.text == "("
+            if token.text in _NOT_IN_DIMS and not (token.text == "," and depth):
+                raise self.error(_NOT_IN_DIMS[token.text], token)
             if token.kind == "name" and (fact := _meant(token.text)):
                 raise self.error(f"{token.text} is neither a size nor a fact: did you mean {fact}?", token)
+            if depth == 0 and k > begin and after is not None:
+                self.check_spacing(words[k - 1], token, after)
             if (ends and starts and depth == 0) or after is None:
                 first = words[begin]
                 found.append((read_size(self.source, first.start, token.end), first))
                 begin = k + 1
         return found, span
+
+    def check_spacing(self, before: Token, token: Token, after: Token) -> None:
+        """Raise at `n -1` and `n +1`: one size or two?"""
+        if token.text in ("+", "-") and before.end < token.start and token.end == after.start:
+            a, op, b = before.text, token.text, after.text
+            two = f", {a} {b} for two" if op == "+" else "; every size is positive, so two are not meant"
+            raise self.source.error(
+                f"{a} {op}{b} is ambiguous, for spaces separate sizes: write {a} {op} {b} for one size{two}",
+                before.start,
+                after.end,
+            )
 
     def variable(self, token: Token, dims: list[tuple[Poly, Token]], span: tuple[int, int]) -> Variable:
         edges = {f"i{k}": dim for k, (dim, _) in enumerate(dims)}
@@ -240,12 +268,15 @@ class _Declaration:
         try:
             facts = parse_facts(text, tuple(edges.values()), token.text)
         except FactError as error:
-            raise self.source.error(str(error), *span) from None
+            start, end = error.span or (0, len(text))
+            raise self.source.error(str(error), span[0] + start, span[0] + end) from None
         return Variable(token.text, edges=edges, facts=facts)
 
 
 def _meant(word: str) -> str:
-    """The long fact (or `function`, `scalar`) that a word among the dims looks like, or ''."""
+    """The fact (or `function`, `scalar`) that a word among the dims looks like, or ''; short ones but for capitals."""
+    if word.lower() in FACTS:
+        return word.lower()
     found = (
         get_close_matches(word, sorted(f for f in (*FACTS, "function", "scalar") if len(f) > 5), n=1, cutoff=0.8)
         if 5 < len(word) < 40

@@ -6,6 +6,7 @@ The parser keeps its own stack, so thousands of nested parentheses or operators 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -64,12 +65,28 @@ def _bad_character(character: str) -> str:
     shown = repr(character) if character.isprintable() else f"'\\x{ord(character):02x}'"
     hints = {
         "^": "; a power is written **",
-        "%": "",
         "{": "; group with ( )",
-        "&": "",
+        "<": "; a sign is stated as a fact, positive(x)",
+        ">": "; a sign is stated as a fact, positive(x)",
         "|": "; the absolute value is abs(x)",
     }
     return f"the character {shown} is not part of the notation{hints.get(character, '')}"
+
+
+def check_brackets(source: Source, found: Sequence[Token]) -> None:
+    """Raise at the first bracket that is never closed, or closes nothing."""
+    opened: list[Token] = []
+    for token in found:
+        if token.kind == "op" and token.text in _CLOSING:
+            if not opened:
+                raise source.error(f"{token.text} closes nothing", token.start)
+            opener = opened.pop().text
+            if opener != _CLOSING[token.text]:
+                raise source.error(f"{token.text} does not close the {opener}", token.start)
+        elif token.kind == "op" and token.text in _CLOSING.values():
+            opened.append(token)
+    if opened:
+        raise source.error(f"this {opened[-1].text} is never closed", opened[-1].start)
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from tensorgrad.sizes import Poly
+from tensorgrad.sizes import Poly, rational_text
 
 ADD, MUL, UNARY, POWER, ATOM = 1, 2, 3, 4, 5
 
@@ -25,8 +25,8 @@ class Text(NamedTuple):
 def number(value: Fraction) -> Text:
     """A rational number."""
     if value < 0:
-        return Text(f"-{abs(value)}", MUL if value.denominator != 1 else UNARY)
-    return Text(str(value), ATOM if value.denominator == 1 else MUL)
+        return Text(rational_text(value), MUL if value.denominator != 1 else UNARY)
+    return Text(rational_text(value), ATOM if value.denominator == 1 else MUL)
 
 
 def poly(value: Poly) -> Text:
@@ -56,7 +56,12 @@ def transposed(text: Text) -> Text:
 
 def raised(base: Text, exponent: Text) -> Text:
     """`base ** exponent`"""
-    return Text(f"{base.at_least(ATOM)} ** {exponent.at_least(ATOM)}", POWER)
+    return Text(f"{_partial(base).at_least(ATOM)} ** {exponent.at_least(ATOM)}", POWER)
+
+
+def _partial(text: Text) -> Text:
+    """A base or divisor; the number 0, whose negative powers the notation rejects, as a sum that is 0."""
+    return Text("sum(zeros[1])") if text.s == "0" else text
 
 
 def split_coefficient(value: Poly) -> tuple[bool, list[Text], list[Text]]:
@@ -69,8 +74,8 @@ def split_coefficient(value: Poly) -> tuple[bool, list[Text], list[Text]]:
     top, bottom = abs(coefficient.numerator), coefficient.denominator
     return (
         coefficient < 0,
-        [*([Text(str(top))] if top != 1 else []), *above],
-        [*([Text(str(bottom))] if bottom != 1 else []), *below],
+        [*([number(Fraction(top))] if top != 1 else []), *above],
+        [*([number(Fraction(bottom))] if bottom != 1 else []), *below],
     )
 
 
@@ -87,7 +92,7 @@ def product(coefficient: Poly, above: Sequence[Text], below: Sequence[Text], las
         factors.append(last.at_least(MUL))
     if len(bottoms) > 1:
         bottoms = [Text(" * ".join(t.s for t in bottoms), MUL)]
-    dividers = [t.at_least(POWER) for t in (*bottoms, *below)]
+    dividers = [_partial(t).at_least(POWER) for t in (*bottoms, *below)]
     if not factors:
         factors = ["1"]
     text = " * ".join(factors) + "".join(f" / {d}" for d in dividers)
@@ -100,7 +105,9 @@ def product(coefficient: Poly, above: Sequence[Text], below: Sequence[Text], las
 
 
 def summed(terms: Sequence[Text]) -> Text:
-    """`a + b - c`, starting with a term without a minus if there is one."""
+    """`a + b - c`, starting with a term without a minus if there is one; a sum among the terms keeps its parentheses."""
+    if len(terms) > 1:
+        terms = [Text(t.at_least(MUL), max(t.level, MUL)) for t in terms]
     first = next((k for k, t in enumerate(terms) if not t.s.startswith("-")), 0)
     ordered = [terms[first], *terms[:first], *terms[first + 1 :]]
     text = ordered[0].s

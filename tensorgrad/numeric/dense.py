@@ -42,6 +42,9 @@ Array = Any
 Operand = tuple[Array, tuple[str, ...]]
 """An array and the name of each of its axes."""
 
+MOST_AXES = 52
+"""Most axes of an array: NumPy's einsum has no more letters."""
+
 LARGEST = 1 << 24
 """Entries of the largest array that is made; dense evaluation is for small sizes."""
 
@@ -204,6 +207,8 @@ class Dense(ABC):
             raise BudgetError(
                 f"dense evaluation would need an array of {prod(sizes.values())} entries: use smaller sizes"
             )
+        if len(sizes) > MOST_AXES:
+            raise BudgetError(f"dense evaluation would need an array of {len(sizes)} axes: NumPy has {MOST_AXES}")
         result = operands[0]
         for k, other in enumerate(operands[1:], start=2):
             wanted = keep if k == len(operands) else None

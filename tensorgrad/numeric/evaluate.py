@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -77,11 +78,19 @@ def size_symbols(*tensors: Tensor) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def as_float(value: Fraction) -> float:
+    """The nearest float64; infinite when it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
 class Float(Dense):
     """The float64 evaluator. Overflow is left to the caller's `np.errstate(over=...)`."""
 
     def _number(self, value: Fraction) -> Array:
-        return np.asarray(float(value))
+        return np.asarray(as_float(value))
 
     def _entries(self, array: Array) -> Array:
         return np.asarray(array, dtype=np.float64)
@@ -99,9 +108,9 @@ class Float(Dense):
 
     def _add(self, arrays: Sequence[Array], weights: Sequence[Fraction]) -> Array:
         with np.errstate(invalid="ignore", under="ignore"):
-            result = float(weights[0]) * arrays[0]
+            result = as_float(weights[0]) * arrays[0]
             for array, weight in zip(arrays[1:], weights[1:], strict=True):
-                result = result + float(weight) * array
+                result = result + as_float(weight) * array
             return result
 
     def _unit(self, t: Unit, index: Array, /) -> Array:

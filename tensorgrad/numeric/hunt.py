@@ -140,7 +140,7 @@ class Hunt:
         except SamplingError as error:
             return None, str(error)
         except (SizeError, BudgetError):
-            return None, ""
+            return None, "too large"
 
     def given_values(self, dims: Dims, chosen: Mapping[str, float]) -> dict[str, Any]:
         """The chosen numbers with sampled functions; SamplingError when they are not admissible."""

@@ -89,7 +89,8 @@ class Modular(Dense):
         for node in walk(t):
             if isinstance(node, Variable) and not node.has("integer"):
                 raise NonRationalError(f"an exponent with {node.name}, which is not declared integer, is not rational")
-        value = Float(self.values, self.dims).evaluate(t)
+        with np.errstate(over="ignore"):
+            value = Float(self.values, self.dims).evaluate(t)
         if not np.isfinite(value).all() or (value != np.round(value)).any() or np.abs(value).max() > 2.0**40:
             raise NonRationalError("an exponent that is not an integer is not rational")
         return value.astype(np.int64)
