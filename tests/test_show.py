@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from itertools import combinations
+from pathlib import Path
+from shutil import which
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 import tensorgrad as tg
+from tensorgrad.errors import UnsupportedError
+from tensorgrad.show import derivation_html, derivation_latex, to_html
 from tensorgrad.show.build import picture
 from tensorgrad.show.layout import layout
+from tensorgrad.show.page import marked
 from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Piece, Scene, Shape
+from tensorgrad.show.svg import MADE, USED
+from tensorgrad.show.tikz import document
 from tensorgrad.tensor import Product, Tensor, Variable
-from tests.strategies import tensors
+from tests.drawn import read_back, wires_of_cells, wires_of_curves
+from tests.strategies import products, tensors, variables
 
 NAMES = ("class", "a_b", "x^2", "<&>", "α", "Sigma", "张量", "x" * 40, "$%#{}~\\", '"quoted"')
 EPSILON = 1e-6
@@ -146,3 +158,205 @@ def test_random_diagrams_are_valid_xml(t: Tensor) -> None:
     words = " ".join(root.itertext())
     assert all(edge in words for edge in t.edges)
     assert root.attrib["role"] == "img"
+
+
+@pytest.mark.parametrize("metrics", [PIXELS, CELLS], ids=["curves", "cells"])
+@given(t=products(st.one_of(variables(), variables(1, 2), variables(3, 3), products(variables(1, 3)))))
+def test_the_drawing_shows_the_tensor(t: Tensor, metrics: Metrics) -> None:
+    scene = scene_of(t, metrics)
+    wires = wires_of_curves(scene) if metrics is PIXELS else wires_of_cells(scene)
+    assert read_back(scene, wires, {v.name: v for v in t.variables}, t) == t
+
+
+# ---- folding
+
+
+@pytest.mark.parametrize(
+    "t", [chain(500), grid(25, 20), Product([Variable(f"v{k}", i="n") for k in range(500)], ("i",))]
+)
+def test_five_hundred_operands_are_drawn_or_folded(t: Tensor) -> None:
+    scene = scene_of(t)
+    assert_drawn_well(t, scene) if len(scene.shapes) < 100 else None
+    folded = [s for s in scene.shapes if s.kind == "folded"]
+    assert len(scene.shapes) == 500 if not folded else folded[0].name.text == "… 500 operands"
+
+
+def test_many_terms_and_deep_nesting_are_folded_and_say_so() -> None:
+    x = Variable("x", i="n")
+    many = tg.Sum([Variable(f"v{k}", i="n") for k in range(500)], [1] * 500)
+    assert "… 484 more terms" in tg.to_svg(many)
+    deep: Tensor = x
+    for _ in range(2000):
+        deep = tg.F.exp(deep)
+    assert "… 1994 parts" in tg.to_svg(deep)
+
+
+# ---- the same expression always gives the same picture
+
+
+def test_equal_input_gives_equal_output_in_every_process() -> None:
+    program = (
+        "import tensorgrad as tg, hashlib;"
+        "t = tg.parse('inv(A + U @ U.T) @ softmax(x) * x', let='A : n n ; U : n k ; x : n');"
+        "print(hashlib.sha256((tg.to_svg(t) + tg.to_tikz(t) + tg.to_terminal(t)).encode()).hexdigest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(found) == 1
+
+
+# ---- names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_odd_names_are_drawn_as_they_are(name: str) -> None:
+    t = Variable("A", edges={name: "n", "j": "m"}) @ Variable("B", edges={"j": "m", "k": "n"})
+    root = ElementTree.fromstring(tg.to_svg(t))
+    assert f"{name}:n" in list(root.itertext())
+    assert f"{name}:n" in tg.to_terminal(t)
+    ElementTree.fromstring(to_html(t).replace("&nbsp;", " "))
+
+
+def test_latex_escapes() -> None:
+    drawn = tg.to_tikz(EXAMPLES["names"])
+    for shown in (r"\mathrm{a\_b}", r"x\textasciicircum{}2", r"\textless{}\&\textgreater{}", r"\alpha", r"\Sigma"):
+        assert shown in drawn
+    assert r"\$\%\#\{\}\textasciitilde{}\textbackslash{}" in drawn
+
+
+# ---- formulas
+
+
+@pytest.mark.parametrize(
+    ("text", "let", "latex"),
+    [
+        ("x @ A @ x", "A : n n ; x : n", r"x^{\top} A x"),
+        ("(A @ B).T", "A : n m ; B : m n", r"B^{\top} A^{\top}"),
+        ("A * B + 2 * A", "A B : n m", r"A \odot B + 2 \, A"),
+        ("inv(A + B) @ x", "A B : n n ; x : n", r"\left(A + B\right)^{-1} x"),
+        ("tr(A) * B", "A B : n n", r"\operatorname{tr}\left(A\right) \, B"),
+        ("x / 2", "x : n", r"\frac{x}{2}"),
+        ("x ** 2", "x : n", r"x^{\circ 2}"),
+        ("outer(x, y)", "x : n ; y : m", r"x \otimes y"),
+        ("d(f)(x)", "x : n ; f : function", r"f^{\prime}\left(x\right)"),
+        ("Sigma @ mu1", "Sigma : n n ; mu1 : n", r"\Sigma \mu_{1}"),
+        ("E[x](x @ x)", "x : n", r"\mathbb{E}_{x}\left[x^{\top} x\right]"),
+    ],
+)
+def test_formulas(text: str, let: str, latex: str) -> None:
+    assert tg.to_latex(tg.parse(text, let=let)) == latex
+
+
+def test_formulas_with_and_without_indices() -> None:
+    t = Variable("A", i="n", j="m") @ Variable("x", j="m")
+    assert tg.to_latex(t, index_free=False) == r"\sum_{j} A_{ij} \, x_{j}"
+    assert tg.to_latex(t, index_free=True) == "A x"
+    assert (tg.to_index(t), tg.to_index_free(t)) == ("sum[j](A[i, j] * x[j])", "A @ x")
+    odd = tg.parse("sum[i](T[i, j, k] * x[i])", let="T : n m k ; x : n")
+    with pytest.raises(UnsupportedError, match="without indices"):
+        tg.to_latex(odd, index_free=True)
+
+
+@given(tensors())
+def test_every_tensor_has_both_formulas(t: Tensor) -> None:
+    for latex in (tg.to_latex(t), tg.to_latex(t, index_free=False)):
+        assert latex.count("{") == latex.count("}") and latex.count(r"\left") == latex.count(r"\right")
+
+
+# ---- LaTeX compiles
+
+
+@pytest.mark.skipif(which("pdflatex") is None, reason="no pdflatex here: TikZ and formulas are not compiled")
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["pdflatex", "lualatex"])
+def test_latex_compiles(engine: str, tmp_path: Path) -> None:
+    if which(engine) is None:
+        pytest.skip(f"no {engine} here")
+    plain = {name: t for name, t in EXAMPLES.items() if name != "names"}
+    body = "\n".join(tg.to_tikz(t) for t in plain.values())
+    formulas = "\n\n".join(f"${tg.to_latex(t)}$ ${tg.to_latex(t, index_free=False)}$" for t in plain.values())
+    for name, source in (
+        ("pictures", document(body)),
+        ("formulas", document(formulas, "\\documentclass{article}\n\\usepackage{amsmath,amssymb}\n")),
+    ):
+        (tmp_path / f"{name}.tex").write_text(source, encoding="utf-8")
+        done = subprocess.run(
+            [engine, "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-2000:]
+
+
+# ---- files, notebooks, derivations
+
+
+def test_images(tmp_path: Path) -> None:
+    t = EXAMPLES["gradient"]
+    heads = {".svg": b"<svg", ".tex": b"\\documentclass", ".txt": b" ", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+    for suffix, head in heads.items():
+        path = tmp_path / f"picture{suffix}"
+        tg.save_image(t, path)
+        first = path.read_bytes()
+        assert first.startswith(head)
+        tg.save_image(t, path)
+        assert path.read_bytes() == first
+    with pytest.raises(UnsupportedError, match=r"\.svg, \.png, \.pdf"):
+        tg.save_image(t, tmp_path / "picture.gif")
+
+
+def test_images_without_matplotlib_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(UnsupportedError, match=r"tensorgrad\[images\]"):
+        tg.save_image(EXAMPLES["trace"], tmp_path / "x.png")
+
+
+def test_notebooks_get_diagrams_and_formulas(capsys: pytest.CaptureFixture[str]) -> None:
+    t = EXAMPLES["matrix product"]
+    assert t._repr_svg_() == tg.to_svg(t)
+    assert tg.to_svg(t) in t._repr_html_()
+    assert t._repr_latex_() == r"$\displaystyle A B C$"
+    t.show()
+    assert capsys.readouterr().out == "i0:n ──[A]─m─[B]─k─[C]── i1:p\n"
+
+
+def test_a_derivation_is_a_column_of_diagrams() -> None:
+    proof = tg.prove("det(A @ B @ inv(A)) = det(B)", let="A B : n n", if_="invertible(A)")
+    assert proof.derivation is not None
+    page = derivation_html(proof.derivation, "det & <det>")
+    assert page.count("<svg") == len(proof.derivation) + 1
+    assert all(rule in page for rule in proof.derivation.rules)
+    assert "det &amp; &lt;det&gt;" in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert USED in page and MADE in page
+    assert proof.derivation._repr_html_() in page
+    latex = derivation_latex(proof.derivation, standalone=False)
+    assert latex.count("\\\\\n") == len(proof.derivation)
+    assert r"\text{det-of-product [tc:21]}" in latex
+
+
+def test_what_a_rule_touched_is_marked() -> None:
+    before, after = (tg.parse(s, let="A B C : n n") for s in ("C @ inv(A @ B)", "C @ inv(B) @ inv(A)"))
+    shapes = layout(marked(picture(before), None, after), PIXELS).shapes
+    assert [(s.name.text, s.used) for s in shapes] == [("C", False), ("inv", True), ("A", False), ("B", False)]
+    shapes = layout(marked(picture(after), before, None), PIXELS).shapes
+    assert [s.name.text for s in shapes if s.made] == ["inv", "inv"]
+
+
+def test_the_pictures_of_readme_can_be_drawn_again(tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, root / "docs" / "make_pictures.py", tmp_path], check=True)
+    drawn = {p.name for p in tmp_path.iterdir()}
+    assert drawn == {p.name for p in (root / "docs" / "pictures").iterdir()}
+    for path in tmp_path.iterdir():
+        ElementTree.parse(path)

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from tensorgrad.notation.net import Net as Product
 from tensorgrad.notation.net import net_of
-from tensorgrad.show.formula import latex_of, poly_latex
+from tensorgrad.show.formula import formula, latex_of, poly_latex
 from tensorgrad.show.names import Name, math_name, shortened
-from tensorgrad.show.nodes import axis_mark, exchangeable, folded, function_name, leaf, readable
+from tensorgrad.show.nodes import LONGEST, axis_mark, exchangeable, folded, function_name, in_sizes, leaf, readable
 from tensorgrad.show.picture import End, Item, Kind, Link, Net, Picture, Port, Term
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Apply, Derivative, Expectation, Sum, Tensor, Variable, align, renamed, walk
@@ -218,14 +218,16 @@ def _lone_sum(product: Product) -> Sum | None:
 
 def _is_number(node: Tensor) -> bool:
     """Whether a scalar operand is only numbers and sizes, such as 1 / sqrt(5): it stands in the coefficient."""
-    return not node.order and not any(isinstance(n, Variable) for n in walk(node)) and len(str(node)) <= 24
+    return (
+        not node.order and not any(isinstance(n, Variable) for n in walk(node)) and len(in_sizes(str(node))) <= LONGEST
+    )
 
 
 def _coefficient(value: Poly, numbers: list[Tensor]) -> Name:
     if not numbers:
         return size_name(value) if value is not ONE else Name("")
-    texts = [str(n) for n in numbers]
-    maths = [latex_of(n) for n in numbers]
+    texts = [in_sizes(str(n)) for n in numbers]
+    maths = [formula(t, n) for t, n in zip(texts, numbers, strict=True)]
     if value is not ONE:
         texts, maths = [f"({value})" if len(value.terms) > 1 else str(value), *texts], [poly_latex(value), *maths]
     return Name(" ".join(f"({t})" if " " in t and len(texts) > 1 else t for t in texts), r" \, ".join(maths))

@@ -7,7 +7,7 @@ from typing import Any
 
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.show.scene import Label, Scene, Shape
-from tensorgrad.show.svg import FILLS, INK, MARGIN, MARKED, SOFT, STROKES
+from tensorgrad.show.svg import FILLS, INK, MADE, MARGIN, SOFT, STROKES, USED
 
 DOTS = 200
 """Dots an inch in a PNG; a pixel of the scene is 1/96 inch."""
@@ -70,9 +70,9 @@ def _shape(axes: Any, s: Shape, order: float) -> None:
             s.width,
             s.height,
             boxstyle=f"round,pad=0,rounding_size={round_}",
-            facecolor=MARKED if s.highlight else FILLS[s.kind],
-            edgecolor=STROKES.get(s.kind, INK),
-            linewidth=1.6 if s.kind == "loop" else 1.0,
+            facecolor=USED if s.used else FILLS[s.kind],
+            edgecolor=MADE if s.made else STROKES.get(s.kind, INK),
+            linewidth=2.2 if s.made else 1.6 if s.kind == "loop" else 1.0,
             linestyle="--" if s.kind in ("folded", "argument", "sum") else "-",
             zorder=order,
         )

@@ -193,7 +193,7 @@ def _box(item: Item, sides: list[Side], m: Metrics) -> Sized:
     y = (inner - block.scene.height) / 2 if not alone else 0.0
     y = top + (float(int(y)) if m.whole else y)
     canvas = Canvas()
-    canvas.shapes.append(Shape(item.kind, 0, 0, width, height, item.name, item.note, -1, item.highlight))
+    canvas.shapes.append(Shape(item.kind, 0, 0, width, height, item.name, item.note, -1, item.used, item.made))
     canvas.put(block.scene, x, y, 0)
     for name, level in block.ends.items():
         x0, x1 = (0.0, x) if inner_sides[name] == "L" else (x + block.scene.width, width)

@@ -22,12 +22,13 @@ _LETTERS = {
 
 _TEXT = {
     "\\": r"\textbackslash{}",
+    "…": r"\ldots{}",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     **{c: "\\" + c for c in "{}$&#_%"},
 }
 
@@ -72,9 +73,13 @@ def latex_text(text: str) -> str:
     return "".join(f"$\\{_LETTERS[c]}$" if c in _LETTERS else _TEXT.get(c, c) for c in text)
 
 
-def needs_fonts(latex: str) -> bool:
-    """Whether a LaTeX text has letters that only a font for them can set (Chinese, ...)."""
-    return any(ord(c) > 0x24F and c not in _LETTERS for c in latex)
+def with_fonts(latex: str) -> str:
+    r"""LaTeX whose letters beyond Latin (Chinese, ...) are set by the command \tgwide, which chooses a font for them.
+
+    >>> with_fonts(r"\text{张量}")
+    '\\text{\\tgwide{张量}}'
+    """
+    return re.sub(r"[^\x00-\u024f]+", r"\\tgwide{\g<0>}", latex)
 
 
 NAMELESS = Name("")

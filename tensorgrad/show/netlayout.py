@@ -221,11 +221,12 @@ class NetLayout:
         x1, x2 = x0 + run, x0 + run + room
         for segment, stop in zip(segments, stops, strict=True):
             left, right = self._ends_of(segment)
-            pieces = [Piece("line", x0, y, x1, y) for y in left if run]
+            forked = len(left) == 1 and self._forks(segment)
+            pieces = [Piece("line", x0, y, x1, y) for y in left if run and not forked]
             at = tuple((x1 + 1 + 2 * t, y) for t, y in stop)
-            if len(left) == 1 and room:
-                level = left == right
-                pieces.append(Piece("line" if level else "bend", x1, left[0], x2, right[0], 0.0, at))
+            if len(left) == 1 and (room or forked):
+                kind = "line" if left == right else "bend"
+                pieces.append(Piece(kind, x0 if forked else x1, left[0], x2, right[0], 0.0, at))
             elif len(left) != 1:
                 low, high = left or right
                 reach = min(room * 0.75, 8 + abs(high - low) / 3)
@@ -236,6 +237,13 @@ class NetLayout:
             if label.text and left:
                 up = 0 if self.metrics.whole else 7
                 self.canvas.labels.append(Label(label, (x0 + x1) / 2, left[0] - up, "middle", "size"))
+
+    def _forks(self, segment: Segment) -> bool:
+        """Whether it is one of several wires from a dot to the right: curves part at once."""
+        start = segment.a if segment.a.side == "R" else segment.b
+        element = self.columns.elements[start.element]
+        dot = element.item >= 0 and self.sized[element.item].item.kind == "dot"
+        return dot and len(element.slots["R"]) > 1 and not self.metrics.whole
 
     def _wire(self, link: int, pieces: list[Piece]) -> None:
         a, b, _ = self.net.links[link]
@@ -284,7 +292,7 @@ class NetLayout:
         name = item.named(self.ranks.sides[element.item])
         place = len(self.canvas.shapes)
         box = (x, element.top, sized.width, sized.height)
-        self.canvas.shapes.append(Shape(item.kind, *box, name, item.note, -1, item.highlight))
+        self.canvas.shapes.append(Shape(item.kind, *box, name, item.note, -1, item.used, item.made))
         for side, legs in element.slots.items():
             for leg in legs:
                 mark = item.marks[leg] if leg < len(item.marks) else ""

@@ -76,6 +76,15 @@ def function_name(node: Apply) -> Name:
     return Name(f.name + "′" * f.derivative, math_name(f.name) + (f"^{{{primes}}}" if primes else ""))
 
 
+def in_sizes(text: str) -> str:
+    """The notation of a number with bare size symbols, which a text of its own must not have.
+
+    >>> in_sizes("1 / sqrt(sum(ones[d]))")
+    '1 / sqrt(d)'
+    """
+    return re.sub(r"sum\(ones\[(\w+)\]\)", r"\1", text)
+
+
 def readable(edges: tuple[str, ...], sizes: tuple[str, ...], taken: frozenset[str]) -> tuple[str, ...]:
     """Names for edges that end inside a box: those that a machine made become the size, or a letter.
 

@@ -57,7 +57,10 @@ class Item:
     inside: tuple[Term, ...] = ()
     ports: tuple[Port, ...] = ()
     source: Tensor | None = None
-    highlight: bool = False
+    used: bool = False
+    """Whether the next rule of a derivation replaces it."""
+    made: bool = False
+    """Whether the rule before made it."""
 
     def named(self, sides: list[Side]) -> Name:
         """Its name when its legs leave on these sides."""

@@ -99,7 +99,8 @@ class Shape:
     name: Name = NAMELESS
     note: Name = NAMELESS
     parent: int = -1
-    highlight: bool = False
+    used: bool = False
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ FILLS = {
     "argument": "#ffffff",
 }
 STROKES = {"function": "#c2410c", "loop": "#b91c1c", "expectation": "#7e22ce", "sum": "#94a3b8", "argument": "#94a3b8"}
-MARKED = "#fde047"
+USED, MADE = "#fef08a", "#16a34a"
+"""Of a derivation: the fill of what the next rule replaces, the outline of what the rule before made."""
 FONT = "font-family=\"'DejaVu Sans', Verdana, 'Noto Sans CJK SC', sans-serif\""
 
 
@@ -71,10 +72,10 @@ def _shape(s: Shape) -> str:
         r = s.width / 2
         return f'<circle cx="{_n(s.x + r)}" cy="{_n(s.y + s.height / 2)}" r="{_n(r)}" fill="{INK}"/>'
     round_ = {"symmetric": min(s.width, s.height) / 2, "loop": 22, "function": 8, "expectation": 2}.get(s.kind, 5)
-    fill = MARKED if s.highlight else FILLS[s.kind]
-    stroke = STROKES.get(s.kind, INK)
+    fill = USED if s.used else FILLS[s.kind]
+    stroke = MADE if s.made else STROKES.get(s.kind, INK)
     dash = ' stroke-dasharray="4 3"' if s.kind in ("folded", "argument", "sum") else ""
-    thick = "2.2" if s.kind == "loop" else "1.4"
+    thick = "3" if s.made else "2.2" if s.kind == "loop" else "1.4"
     return (
         f'<rect x="{_n(s.x)}" y="{_n(s.y)}" width="{_n(s.width)}" height="{_n(s.height)}" rx="{_n(round_)}" '
         f'fill="{fill}" stroke="{stroke}" stroke-width="{thick}"{dash}/>'

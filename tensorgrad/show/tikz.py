@@ -2,7 +2,7 @@ r"""Scenes as TikZ: a picture to \input, or a document that lualatex, pdflatex a
 
 from __future__ import annotations
 
-from tensorgrad.show.names import needs_fonts
+from tensorgrad.show.names import with_fonts
 from tensorgrad.show.scene import Label, Scene, Shape, Wire
 
 SCALE = 0.75
@@ -44,12 +44,14 @@ def tikz(scene: Scene) -> str:
     lines += [_shape(s) for s in scene.shapes if s.kind not in _BOXES]
     lines += [text for s in scene.shapes for text in _shape_text(s)]
     lines += [_label(t) for t in scene.labels]
-    return "\n".join([*lines, r"\end{tikzpicture}"]) + "\n"
+    body = with_fonts("\n".join([*lines, r"\end{tikzpicture}"]) + "\n")
+    # A document defines the command; a picture that is put into another one must not fail without it.
+    return f"\\providecommand\\tgwide[1]{{#1}}%\n{body}" if r"\tgwide" in body else body
 
 
 def document(body: str, preamble: str = PREAMBLE) -> str:
     """A complete document around TikZ pictures or other LaTeX."""
-    fonts = FONTS if needs_fonts(body) or r"\tgwide" in body else ""
+    fonts = FONTS if r"\tgwide" in body else ""
     return f"{preamble}{fonts}\\begin{{document}}\n{body}\\end{{document}}\n"
 
 
@@ -72,7 +74,11 @@ def _wire(wire: Wire) -> str:
 def _shape(s: Shape) -> str:
     if s.kind == "dot":
         return rf"\fill {_at(s.x + s.width / 2, s.y + s.height / 2)} circle[radius={_n(SCALE * s.width / 2)}pt];"
-    style = _STYLES[s.kind] + (", fill=yellow!60" if s.highlight else "")
+    style = (
+        _STYLES[s.kind]
+        + (", fill=yellow!45" if s.used else "")
+        + (", draw=green!50!black, line width=1.8pt" if s.made else "")
+    )
     return rf"\draw[{style}] {_at(s.x, s.y)} rectangle {_at(s.x + s.width, s.y + s.height)};"
 
 
