@@ -25,7 +25,7 @@ from tensorgrad.errors import (
     ValueMismatchError,
 )
 from tensorgrad.functions import Ones, function
-from tensorgrad.notation import parse
+from tensorgrad.notation import parse, to_index, to_index_free
 from tensorgrad.rule import Rule, RuleSet, check, library, rule
 from tensorgrad.sizes import symbols
 from tensorgrad.tensor import Delta, Derivative, Expectation, Product, Sum, Tensor, Variable, Zero
@@ -33,6 +33,7 @@ from tensorgrad.tensor import Delta, Derivative, Expectation, Product, Sum, Tens
 if TYPE_CHECKING:
     from tensorgrad.api import explain, full_simplify, plan, prove, simplify
     from tensorgrad.contract import compile, evaluate
+    from tensorgrad.show import save_image, to_latex, to_svg, to_terminal, to_tikz
 
 __version__ = "0.1.0"
 
@@ -43,7 +44,12 @@ _LAZY = {
     "full_simplify": "tensorgrad.api",
     "plan": "tensorgrad.api",
     "prove": "tensorgrad.api",
+    "save_image": "tensorgrad.show",
     "simplify": "tensorgrad.api",
+    "to_latex": "tensorgrad.show",
+    "to_svg": "tensorgrad.show",
+    "to_terminal": "tensorgrad.show",
+    "to_tikz": "tensorgrad.show",
 }
 """Public name -> the module that has it."""
 
@@ -81,8 +87,15 @@ __all__ = [
     "plan",
     "prove",
     "rule",
+    "save_image",
     "simplify",
     "symbols",
+    "to_index",
+    "to_index_free",
+    "to_latex",
+    "to_svg",
+    "to_terminal",
+    "to_tikz",
 ]
 
 

@@ -59,6 +59,11 @@ class Derivation:
     def __len__(self) -> int:
         return len(self.steps)
 
+    def _repr_html_(self) -> str:
+        from tensorgrad.show import derivation_html
+
+        return derivation_html(self)
+
     def __str__(self) -> str:
         rows = self.rows()
         if not rows:

@@ -222,6 +222,27 @@ class Tensor:
 
         return symmetries(self)
 
+    def show(self) -> None:
+        """Show the diagram: in a notebook as a picture, else as text on stdout."""
+        from tensorgrad.show import show
+
+        show(self)
+
+    def _repr_html_(self) -> str:
+        from tensorgrad.show import to_html
+
+        return to_html(self)
+
+    def _repr_svg_(self) -> str:
+        from tensorgrad.show import to_svg
+
+        return to_svg(self)
+
+    def _repr_latex_(self) -> str:
+        from tensorgrad.show import to_latex
+
+        return f"$\\displaystyle {to_latex(self)}$"
+
     @property
     def declarations(self) -> str:
         """The `let` text of its variables: `tg.parse(repr(t), let=t.declarations) == t`."""

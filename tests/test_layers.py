@@ -33,10 +33,14 @@ LAYERS = (
 )
 ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 
-DEFERRED_IN_TENSOR = {"notation", "equality", "api"}
+DEFERRED_IN_TENSOR = {"notation", "equality", "show", "api"}
 """Later rows that methods of Tensor reach, by one-line imports inside the method."""
 
+DEFERRED = {"tensor": DEFERRED_IN_TENSOR, "derivation": {"show"}}
+"""Modules with such methods: a derivation shows itself in a notebook."""
+
 HOMES = {"egglog": {"egraph"}, "torch": {"contract"}, "opt_einsum": {"cost", "contract"}, "click": {"cli"}}
+HOMES |= {"matplotlib": {"show"}, "IPython": {"show"}}
 """Heavy libraries and the only rows that import them."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -77,7 +81,7 @@ def test_imports_go_down(path: Path) -> None:
         parts = module.split(".")
         if parts[0] != "tensorgrad" or own in ("__init__", "__main__") or len(parts) == 1 or typing_only:
             continue
-        if own == "tensor" and parts[1] in DEFERRED_IN_TENSOR:
+        if parts[1] in DEFERRED.get(own, ()):
             continue
         assert ROW[parts[1]] <= ROW[own], f"{path}:{line}: {own} imports {module}, which is above it"
 
@@ -116,7 +120,9 @@ def test_later_rows_are_deferred_in_tensor() -> None:
     ],
 )
 def test_import_loads_nothing_heavy(program: str) -> None:
-    heavy = "[m for m in ('torch', 'egglog', 'opt_einsum') if m in sys.modules]"
+    heavy = (
+        "[m for m in ('torch', 'egglog', 'opt_einsum', 'scipy.optimize', 'matplotlib', 'networkx') if m in sys.modules]"
+    )
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; {program}; print({heavy})"], capture_output=True, text=True, check=True
     )

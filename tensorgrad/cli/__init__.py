@@ -1,4 +1,4 @@
-"""The command line: `tensorgrad simplify | prove | explain | check | plan | bench`."""
+"""The command line: `tensorgrad simplify | prove | explain | draw | check | plan | bench`."""
 
 from tensorgrad.cli.main import main
 

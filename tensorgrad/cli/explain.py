@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +22,9 @@ from tensorgrad.errors import UnsupportedError
 if TYPE_CHECKING:
     from tensorgrad.api import Derivation
 
+WRITTEN = (".html", ".tex")
+"""Files that a derivation is written to."""
+
 
 @click.command()
 @click.argument("text", metavar='"LHS = RHS"|EXPR')
@@ -28,6 +32,13 @@ if TYPE_CHECKING:
 @dims_option
 @time_option
 @json_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Write the derivation to FILE: .html, as diagrams; .tex, as aligned formulas.",
+)
 @rule_options
 @click.pass_context
 def explain(
@@ -38,6 +49,7 @@ def explain(
     dims: dict[str, int] | None,
     seconds: float,
     as_json: bool,
+    output: str | None,
     rules: RuleOptions,
 ) -> None:
     """Show why: each step of a proof or of a simplification, with its rule and source.
@@ -45,12 +57,17 @@ def explain(
     \b
     tensorgrad explain "det(A @ B @ inv(A)) = det(B)" --let "A B : n n" --if "invertible(A)"
     tensorgrad explain "grad(logdet(X), X)" --let "X : n n" --if "invertible(X)"
+    tensorgrad explain "grad(logdet(X), X)" --let "X : n n" --if "invertible(X)" -o derivation.html
 
     Exit code: 0, 1 when a goal is not proved, 2 for bad input.
     """
+    if output is not None and Path(output).suffix not in WRITTEN:
+        raise click.UsageError(f"-o {output}: a derivation is written as {' or '.join(WRITTEN)}")
     if _is_claim(text):
         found = answer(_read(text, let, if_), rules.load(), seconds)
         _explain_goal(found, as_json)
+        if output is not None and found.proof.status == "proved":
+            _write(found.proof.derivation, text, output)
         ctx.exit(exit_code([found]))
     from tensorgrad.api import simplify
 
@@ -59,6 +76,17 @@ def explain(
         print_json(result_json(result, text))
     else:
         _print_derivation(result.derivation)
+    if output is not None:
+        _write(result.derivation, text, output)
+
+
+def _write(derivation: Derivation | None, title: str, output: str) -> None:
+    from tensorgrad.api import Derivation
+    from tensorgrad.show import derivation_html, derivation_latex
+
+    shown = derivation or Derivation()
+    html = Path(output).suffix == ".html"
+    Path(output).write_text(derivation_html(shown, title) if html else derivation_latex(shown), encoding="utf-8")
 
 
 def _is_claim(text: str) -> bool:

@@ -11,6 +11,7 @@ import click
 from tensorgrad import __version__
 from tensorgrad.cli.bench import bench
 from tensorgrad.cli.check import check
+from tensorgrad.cli.draw import draw
 from tensorgrad.cli.explain import explain
 from tensorgrad.cli.plan import plan
 from tensorgrad.cli.prove import prove
@@ -76,5 +77,5 @@ def main() -> None:
     """
 
 
-for _command in (simplify, prove, explain, check, plan, bench):
+for _command in (simplify, prove, explain, draw, check, plan, bench):
     main.add_command(_command)

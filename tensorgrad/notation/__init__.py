@@ -10,7 +10,7 @@ from tensorgrad.notation.claims import (
     parse_file,
 )
 from tensorgrad.notation.facts import parse_facts
-from tensorgrad.notation.printer import to_exact_text, to_text
+from tensorgrad.notation.printer import to_exact_text, to_index, to_index_free, to_text
 from tensorgrad.notation.scope import Scope, declarations, parse_scope
 
 __all__ = [
@@ -26,5 +26,7 @@ __all__ = [
     "parse_file",
     "parse_scope",
     "to_exact_text",
+    "to_index",
+    "to_index_free",
     "to_text",
 ]

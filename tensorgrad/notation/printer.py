@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+from tensorgrad.errors import UnsupportedError
 from tensorgrad.notation.goal import sizes_said
 from tensorgrad.notation.index_text import fresh, indexed, ordered
 from tensorgrad.notation.matrix_text import positional
@@ -107,11 +108,36 @@ def to_exact_text(t: Tensor) -> str:
     return _finished(t, _print(t, order if set(order) == set(t.edges) else None))
 
 
-def _print(t: Tensor, order: Order | None) -> str:
+def to_index(t: Tensor) -> str:
+    """The tensor in index notation, with the names of its edges where these are names.
+
+    >>> from tensorgrad import Variable
+    >>> to_index(Variable("A", i="n", j="m") @ Variable("x", j="m"))
+    'sum[j](A[i, j] * x[j])'
+    """
+    return _finished(t, _print(t, None, indices=True))
+
+
+def to_index_free(t: Tensor) -> str:
+    """The tensor in matrix notation, its axes in the order of `t.edges`; UnsupportedError where there is none.
+
+    >>> from tensorgrad import Variable
+    >>> to_index_free(Variable("A", i="n", j="m") @ Variable("x", j="m"))
+    'A @ x'
+    """
+    plain = ungrouped_everywhere(t)
+    printer = Printer(plain)
+    text = printer.run(positional(printer, plain, plain.edges))
+    if text is None:
+        raise UnsupportedError(f"notation without indices for {to_index(t)}: it needs them; ask for to_index")
+    return _finished(t, text.s)
+
+
+def _print(t: Tensor, order: Order | None, indices: bool = False) -> str:
     t = ungrouped_everywhere(t)
     printer = Printer(t)
     text: Text | None = None
-    if not t.order:
+    if not t.order and not indices:
         text = printer.run(printer.scalar(t))
     elif order is not None:
         text = printer.run(positional(printer, t, order))

@@ -1,0 +1,109 @@
+"""The functions that a user calls to see a tensor."""
+
+from __future__ import annotations
+
+import sys
+from html import escape
+from pathlib import Path
+
+from tensorgrad.errors import UnsupportedError
+from tensorgrad.notation import to_index_free
+from tensorgrad.show.build import picture
+from tensorgrad.show.formula import formula, index_latex, latex_of
+from tensorgrad.show.layout import layout
+from tensorgrad.show.scene import CELLS, PIXELS
+from tensorgrad.show.svg import svg
+from tensorgrad.show.terminal import terminal
+from tensorgrad.show.tikz import document, tikz
+from tensorgrad.tensor import Tensor
+
+LONGEST_TITLE = 300
+
+
+def to_svg(t: Tensor) -> str:
+    """The diagram of a tensor as an SVG document.
+
+    Free edges point left (rows) and right (columns). A round node is symmetric, a copy tensor is a dot, a box is a
+    function (a bar marks an edge it acts along), a double or red loop a derivative, a dashed box a sum.
+
+    >>> import tensorgrad as tg
+    >>> to_svg(tg.Variable("A", i="n", j="m"))[:4]
+    '<svg'
+    """
+    return svg(layout(picture(t), PIXELS), _title(t))
+
+
+def to_tikz(t: Tensor, standalone: bool = False) -> str:
+    r"""The diagram as a `tikzpicture`, or with `standalone` as a document that lualatex and pdflatex compile.
+
+    >>> import tensorgrad as tg
+    >>> to_tikz(tg.Variable("A", i="n", j="m")).startswith(r"\begin{tikzpicture}")
+    True
+    """
+    drawn = tikz(layout(picture(t), PIXELS))
+    return document(drawn) if standalone else drawn
+
+
+def to_terminal(t: Tensor) -> str:
+    """The diagram in box-drawing characters.
+
+    >>> import tensorgrad as tg
+    >>> print(to_terminal(tg.Variable("A", i="n", j="m") @ tg.Variable("x", j="m")))
+    i:n ──[A]─m─[x]
+    """
+    return terminal(layout(picture(t), CELLS))
+
+
+def to_latex(t: Tensor, index_free: bool | None = None) -> str:
+    r"""The formula in LaTeX: by default without indices where possible; `index_free` says yes or no.
+
+    Raises UnsupportedError with `index_free=True` for a tensor that has no notation without indices.
+
+    >>> import tensorgrad as tg
+    >>> to_latex(tg.parse("det(A @ B)", let="A B : n n"))
+    '\\det\\left(A B\\right)'
+    """
+    if index_free is None:
+        return latex_of(t)
+    return formula(to_index_free(t), t) if index_free else index_latex(t)
+
+
+def save_image(t: Tensor, path: str | Path) -> None:
+    """Write the diagram to a file: .svg and .tex always, .png and .pdf with the extra `images`."""
+    target = Path(path)
+    match target.suffix:
+        case ".svg":
+            target.write_text(to_svg(t), encoding="utf-8")
+        case ".tex":
+            target.write_text(to_tikz(t, standalone=True), encoding="utf-8")
+        case ".txt":
+            target.write_text(to_terminal(t) + "\n", encoding="utf-8")
+        case ".png" | ".pdf":
+            from tensorgrad.show.image import save
+
+            save(layout(picture(t), PIXELS), target)
+        case suffix:
+            raise UnsupportedError(f"images of the kind {suffix or path}: name a file .svg, .png, .pdf, .tex or .txt")
+
+
+def to_html(t: Tensor) -> str:
+    """The diagram with its text below, as one HTML element that scrolls when it is wide."""
+    text = f'<div><code style="font-size:12px">{escape(_title(t))}</code></div>'
+    return f'<div style="overflow-x:auto">{to_svg(t)}{text}</div>'
+
+
+def show(t: Tensor) -> None:
+    """Show the diagram: in a notebook as a picture, else as text on stdout."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None and getattr(shell, "kernel", None) is not None:
+        from IPython.display import SVG, display  # pyright: ignore
+
+        display(SVG(to_svg(t)))
+    else:
+        sys.stdout.write(to_terminal(t) + "\n")
+
+
+def _title(t: Tensor) -> str:
+    text = str(t)
+    return text if len(text) <= LONGEST_TITLE else text[: LONGEST_TITLE - 1] + "…"

@@ -1,0 +1,138 @@
+"""Derivations as pictures: a column of diagrams with rules between them (HTML), or aligned formulas (LaTeX)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from html import escape
+
+from tensorgrad.derivation import Derivation
+from tensorgrad.show.build import picture
+from tensorgrad.show.formula import latex_of
+from tensorgrad.show.layout import layout
+from tensorgrad.show.names import latex_text, with_fonts
+from tensorgrad.show.picture import Item, Net, Picture, Term
+from tensorgrad.show.scene import PIXELS
+from tensorgrad.show.svg import MADE, USED, svg
+from tensorgrad.show.tikz import document
+from tensorgrad.tensor import Tensor, renamed
+
+_COLUMN = "font-family:'DejaVu Sans',Verdana,sans-serif;font-size:14px;color:#1f2430;background:#ffffff;padding:8px"
+_SCROLL = "overflow-x:auto"
+_RULE = "margin:2px 0 2px 24px;color:#6b7280"
+_LEGEND = (
+    f'<span style="background:{USED}">filled</span>: what the next rule replaces &nbsp; '
+    f'<span style="outline:2px solid {MADE}">outlined</span>: what the rule before made'
+)
+_NONE = "no steps: the canonical form decides"
+
+
+def derivation_html(derivation: Derivation, title: str = "") -> str:
+    """The steps as one HTML element, or with a title as a self-contained page.
+
+    Between two diagrams stand the rule and its source; what the rule changed is marked on both sides.
+    """
+    parts: list[str] = []
+    if not derivation.steps:
+        parts.append(f'<p style="{_RULE}">{_NONE}</p>')
+    after: Tensor | None
+    for k, step in enumerate(derivation.steps):
+        if k == 0:
+            parts.append(f'<p style="{_RULE}">{_LEGEND}</p>')
+            parts.append(_row(step.before, None, step.after))
+        source = f" <span>[{escape(step.source)}]</span>" if step.source else ""
+        parts.append(f'<p style="{_RULE}">= &nbsp; <b>{escape(step.rule)}</b>{source}</p>')
+        after = derivation.steps[k + 1].after if k + 1 < len(derivation.steps) else None
+        parts.append(_row(step.after, step.before, after))
+    body = f'<div style="{_COLUMN}">\n' + "\n".join(parts) + "\n</div>"
+    if not title:
+        return body
+    head = f'<meta charset="utf-8">\n<title>{escape(title)}</title>'
+    heading = f"<h1 style=\"font:600 18px 'DejaVu Sans',Verdana,sans-serif\">{escape(title)}</h1>"
+    return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{heading}\n{body}\n</body>\n</html>\n'
+
+
+def _row(t: Tensor, before: Tensor | None, after: Tensor | None) -> str:
+    drawn = svg(layout(marked(picture(t), before, after), PIXELS), str(t))
+    return f'<div style="{_SCROLL}">{drawn}</div>'
+
+
+def derivation_latex(derivation: Derivation, standalone: bool = True) -> str:
+    """The steps as aligned formulas with the rule of each; a complete document, or only the `align*`."""
+    if not derivation.steps:
+        lines = [rf"\text{{{_NONE}}}"]
+    else:
+        lines = [f"  & {latex_of(derivation.steps[0].before)}"]
+        for step in derivation.steps:
+            source = f" [{step.source}]" if step.source else ""
+            lines.append(f"={{}} & {latex_of(step.after)} && \\text{{{latex_text(step.rule + source)}}}")
+    body = with_fonts("\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}\n")
+    if not standalone:
+        return body
+    preamble = "\\documentclass{article}\n\\usepackage[landscape,margin=1cm]{geometry}\n\\usepackage{amsmath,amssymb}\n"
+    return document(body, preamble)
+
+
+def marked(drawn: Picture, before: Tensor | None, after: Tensor | None) -> Picture:
+    """The picture with what occurs not after it marked as used, and what occurs not before it as made.
+
+    Marked are the smallest boxes and nodes that changed.
+    """
+    terms = drawn.terms
+    for other, change in ((after, _used), (before, _made)):
+        if other is not None:
+            terms = _marked_terms(terms, _keys(picture(other).terms), change)
+    return replace(drawn, terms=terms)
+
+
+def _used(item: Item) -> Item:
+    return replace(item, used=True)
+
+
+def _made(item: Item) -> Item:
+    return replace(item, made=True)
+
+
+Change = Callable[[Item], Item]
+
+
+def _keys(terms: tuple[Term, ...]) -> set[str]:
+    found: set[str] = set()
+    stack = list(terms)
+    while stack:
+        term = stack.pop()
+        for item in term.net.items if term.net is not None else ():
+            found |= {_key(item), _head(item)}
+            stack += item.inside
+    return found
+
+
+def _key(item: Item) -> str:
+    """What an item is, whatever its edges are called."""
+    if item.source is None:
+        return f"{item.kind} {item.name.text}"
+    return str(renamed(item.source, tuple(f"i{k}" for k in range(item.source.order))))
+
+
+def _head(item: Item) -> str:
+    """What kind of box an item is: `inv(` of anything, a sum, ..."""
+    return f"{item.kind} {item.name.text}("
+
+
+def _marked_terms(terms: tuple[Term, ...], known: set[str], change: Change) -> tuple[Term, ...]:
+    return tuple(t if t.net is None else replace(t, net=_marked_net(t.net, known, change)) for t in terms)
+
+
+def _marked_net(net: Net, known: set[str], change: Change) -> Net:
+    return replace(net, items=tuple(_marked_item(item, known, change) for item in net.items))
+
+
+def _marked_item(item: Item, known: set[str], change: Change) -> Item:
+    if item.kind == "dot" or _key(item) in known:
+        return item
+    parts = [i for t in item.inside if t.net is not None for i in t.net.items if i.kind != "dot"]
+    changed = [i for i in parts if _key(i) not in known]
+    # No such box, all new in it, or its parts put together in a new way: then the box itself is what changed.
+    if _head(item) not in known or not changed or len(changed) == len(parts):
+        return change(item)
+    return replace(item, inside=_marked_terms(item.inside, known, change))

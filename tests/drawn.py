@@ -1,0 +1,167 @@
+"""Reading drawings back: the tensor that a scene shows, from what is drawn and nothing else.
+
+Two readers of wires: curves by their end points, and the characters of a terminal cell by cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tensorgrad.show.names import columns
+from tensorgrad.show.scene import Label, Scene, Shape
+from tensorgrad.show.terminal import EAST, NORTH, SOUTH, WEST, _frame, _Grid, _row  # pyright: ignore
+from tensorgrad.tensor import Delta, Product, Tensor, Variable, renamed, tensor
+
+
+class Contact(NamedTuple):
+    """A wire's end: at a side of a shape at a height, or (shape -1) at the label of a free edge."""
+
+    shape: int
+    side: str
+    y: float
+    name: str = ""
+
+
+@dataclass
+class Groups:
+    """Union-find over anything hashable."""
+
+    parent: dict[object, object] = field(default_factory=dict)
+
+    def find(self, a: object) -> object:
+        self.parent.setdefault(a, a)
+        while self.parent[a] != a:
+            a = self.parent[a]
+        return a
+
+    def unite(self, a: object, b: object) -> None:
+        self.parent[self.find(a)] = self.find(b)
+
+
+def wires_of_curves(scene: Scene) -> list[list[Contact]]:
+    """Connected wires by the end points of their pieces."""
+    groups = Groups()
+    for wire in scene.wires:
+        for p in wire.pieces:
+            groups.unite((round(p.x0, 2), round(p.y0, 2)), (round(p.x1, 2), round(p.y1, 2)))
+    places = [p for p in list(groups.parent) if isinstance(p, tuple)]
+    found: list[tuple[object, Contact]] = []
+    for x, y in places:
+        for k, s in enumerate(scene.shapes):
+            if s.y - 0.01 <= y <= s.y + s.height + 0.01:
+                sides = [("L", abs(x - s.x)), ("R", abs(x - s.x - s.width))]
+                found += [((x, y), Contact(k, side, y)) for side, distance in sides if distance < 0.02]
+    for label in scene.labels:
+        if label.role == "edge":
+            near = [p for p in places if abs(p[1] - label.y) < 0.02 and abs(p[0] - label.x) < 8]
+            assert len(near) == 1, (label, near)
+            found.append((near[0], Contact(-1, "", label.y, label.name.text)))
+    return _grouped(groups, found)
+
+
+def wires_of_cells(scene: Scene) -> list[list[Contact]]:
+    """Connected wires by walking through the cells of the terminal picture; a crossing keeps its two wires apart."""
+    grid, groups = _Grid(scene), Groups()
+    masks = grid.masks
+    for (row, column), mask in masks.items():
+        assert mask in (5, 10, 15, 3, 6, 9, 12), f"wires run together at {row}, {column}: {mask}"
+
+    def part(row: int, column: int, direction: int) -> tuple[int, int, bool]:
+        crossing = masks[row, column] == 15
+        return row, column, crossing and direction in (NORTH, SOUTH)
+
+    for (row, column), mask in masks.items():
+        for here, there, r, c in ((EAST, WEST, row, column + 1), (SOUTH, NORTH, row + 1, column)):
+            if mask & here and masks.get((r, c), 0) & there:
+                groups.unite(part(row, column, here), part(r, c, there))
+    found: list[tuple[object, Contact]] = []
+    for k, s in enumerate(scene.shapes):
+        left, right, top, bottom = _frame(s)
+        for row in range(top, bottom + 1):
+            if masks.get((row, left - 1), 0) & EAST:
+                found.append((part(row, left - 1, EAST), Contact(k, "L", row / 2)))
+            if masks.get((row, right + 1), 0) & WEST:
+                found.append((part(row, right + 1, WEST), Contact(k, "R", row / 2)))
+    for label in scene.labels:
+        if label.role == "edge":
+            row, x = _row(label.y), int(label.x)
+            column, direction = (x + 1, WEST) if label.anchor == "end" else (x - 2, EAST)
+            assert (row, column) in masks, label
+            found.append((part(row, column, direction), Contact(-1, "", label.y, label.name.text)))
+    return _grouped(groups, found)
+
+
+def _grouped(groups: Groups, found: Iterable[tuple[object, Contact]]) -> list[list[Contact]]:
+    wires: dict[object, list[Contact]] = {}
+    for place, contact in found:
+        wires.setdefault(groups.find(place), []).append(contact)
+    return list(wires.values())
+
+
+def read_back(scene: Scene, wires: list[list[Contact]], variables: dict[str, Variable], t: Tensor) -> Tensor:
+    """The tensor drawn: a product of variables, joined by wires and dots. `t` says the sizes of the free edges."""
+    groups = Groups()
+    legs: dict[int, list[tuple[Contact, object]]] = {}
+    free: dict[str, object] = {}
+    for number, wire in enumerate(wires):
+        # Wires of one dot meet at it, which is one edge all the same.
+        assert len(wire) == 2 or any(c.shape >= 0 and scene.shapes[c.shape].kind == "dot" for c in wire), wire
+        for contact in wire:
+            if contact.shape < 0:
+                free[contact.name.partition(":")[0]] = number
+            elif scene.shapes[contact.shape].kind == "dot":
+                groups.unite(number, ("dot", contact.shape))
+            else:
+                legs.setdefault(contact.shape, []).append((contact, number))
+    factors: list[Tensor] = [tensor(_coefficient(label)) for label in scene.labels if label.role == "coefficient"]
+    edge: dict[object, str] = {}
+    for name, number in free.items():
+        wire = groups.find(number)
+        if wire in edge:
+            factors.append(Delta(t.sizes[name], edge[wire], name))
+        else:
+            edge[wire] = name
+    for k, s in enumerate(scene.shapes):
+        if s.kind == "dot":
+            continue
+        variable = variables[s.name.text.removesuffix("ᵀ")]
+        names = [""] * variable.order
+        for contact, number in legs.get(k, []):
+            names[_axis(scene, k, s, variable, contact, legs[k])] = edge.setdefault(groups.find(number), f"w{number}")
+        assert all(names) or not names, (s, legs.get(k))
+        unique = [f"u{len(factors)}_{i}" for i in range(len(names))]
+        factors.append(renamed(variable, tuple(unique)))
+        factors += [Delta(variable.dims[i], unique[i], name) for i, name in enumerate(names)]
+    return Product(factors, tuple(free))
+
+
+def _coefficient(label: Label) -> object:
+    import sympy
+
+    text = label.name.text
+    return sympy.sympify(text.replace("−", "-").replace("^", "**"))
+
+
+def _axis(
+    scene: Scene, k: int, s: Shape, variable: Variable, contact: Contact, legs: list[tuple[Contact, object]]
+) -> int:
+    """Which axis of the variable a contact is."""
+    if variable.order == 1:
+        return 0
+    if variable.order == 2:
+        assert {c.side for c, _ in legs} == {"L", "R"}
+        return int((contact.side == "R") != s.name.text.endswith("ᵀ"))
+    marks = [
+        (i, label)
+        for label in scene.labels
+        if label.parent == k and label.role == "mark" and abs(label.y - contact.y) < 0.3
+        for i, own in enumerate(variable.edges)
+        if label.name.text == own and (label.anchor == "start") == (contact.side == "L")
+    ]
+    assert len(marks) == 1, (s, contact, marks)
+    return marks[0][0]
+
+
+__all__ = ["columns", "read_back", "wires_of_cells", "wires_of_curves"]

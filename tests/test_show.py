@@ -1,0 +1,362 @@
+"""Drawings: valid, complete, without overlaps; asserted geometrically over random diagrams."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from itertools import combinations
+from pathlib import Path
+from shutil import which
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tensorgrad as tg
+from tensorgrad.errors import UnsupportedError
+from tensorgrad.show import derivation_html, derivation_latex, to_html
+from tensorgrad.show.build import picture
+from tensorgrad.show.layout import layout
+from tensorgrad.show.page import marked
+from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Piece, Scene, Shape
+from tensorgrad.show.svg import MADE, USED
+from tensorgrad.show.tikz import document
+from tensorgrad.tensor import Product, Tensor, Variable
+from tests.drawn import read_back, wires_of_cells, wires_of_curves
+from tests.strategies import products, tensors, variables
+
+NAMES = ("class", "a_b", "x^2", "<&>", "α", "Sigma", "张量", "x" * 40, "$%#{}~\\", '"quoted"')
+EPSILON = 1e-6
+
+
+def chain(length: int) -> Tensor:
+    """A matrix product of so many factors, no nesting."""
+    factors = [Variable(f"A{k}", edges={f"e{k}": "n", f"e{k + 1}": "n"}) for k in range(length)]
+    return Product(factors, ("e0", f"e{length}"))
+
+
+def grid(rows: int, columns: int) -> Tensor:
+    """A lattice of tensors of order up to 4: nothing planar is simpler than its width."""
+    factors: list[Tensor] = []
+    for r in range(rows):
+        for c in range(columns):
+            edges = {f"h{r}_{c}": "n", f"h{r}_{c + 1}": "n", f"v{r}_{c}": "m", f"v{r + 1}_{c}": "m"}
+            kept = {
+                e: s for e, s in edges.items() if e not in (f"h{r}_0", f"v0_{c}", f"h{r}_{columns}", f"v{rows}_{c}")
+            }
+            factors.append(Variable(f"T{r}_{c}", edges=kept))
+    return Product(factors, ())
+
+
+EXAMPLES: dict[str, Tensor] = {
+    "matrix product": tg.parse("A @ B @ C", let="A : n m ; B : m k ; C : k p"),
+    "trace": tg.parse("tr(A @ B)", let="A : n m ; B : m n"),
+    "trace of four": tg.parse("tr(A @ B @ C @ D)", let="A B C D : n n"),
+    "Hadamard": tg.parse("A * B", let="A B : n m"),
+    "copy dots": tg.parse(
+        "sum[k, l](T[i, j, k, l] * A[k, p] * B[k, q] * x[l] * y[l])", let="T : n m k l ; A : k p ; B : k q ; x y : l"
+    ),
+    "gradient": tg.parse("grad(norm2(X @ W - Y), W)", let="X : b x ; W : x y ; Y : b y"),
+    "Hessian": tg.parse("hess(-(y @ log(softmax(x))), x)", let="x y : n"),
+    "cross entropy": tg.parse("sum(y) * (diag(softmax(x)) - outer(softmax(x), softmax(x)))", let="x y : n"),
+    "expectation": tg.parse("E[x](x @ A @ x)", let="A : n n ; x mu : n ; S : n n pd", if_="x ~ N(mu, S)"),
+    "covariance": tg.parse("Cov[x](A @ x, B @ x)", let="A : m n ; B : k n ; x : n"),
+    "attention": tg.parse("softmax(Q @ K.T / sqrt(5)) @ V", let="Q : s d ; K : t d ; V : t e"),
+    "convolution": tg.parse("sum[j, k](conv[i, j, k] * x[j] * w[k])", let="x : n ; w : k"),
+    "five terms": tg.parse("A - 2*B + A @ B - B.T + 3*A.T @ A", let="A B : n n"),
+    "chain of thirty": chain(30),
+    "symmetric covariance": Variable("C", i="n", j="m", k="n", l="m", facts="symmetric(0 2, 1 3)"),
+    "Woodbury": tg.parse(
+        "inv(A) - inv(A) @ U @ inv(inv(C) + V @ inv(A) @ U) @ V @ inv(A)", let="A : n n ; U : n k ; C : k k ; V : k n"
+    ),
+    "two arguments": tg.parse("x[i] ** y[i, j]", let="x : n ; y : n m"),
+    "scalars": tg.parse("2 * tr(A) * det(B) * exp(3 * tr(A) * C)", let="A B C : n n"),
+    "identity": tg.parse("I[n]"),
+    "number": tg.parse("3"),
+    "zero": tg.parse("zeros[n, m]"),
+    "names": Variable("f", edges=dict.fromkeys(NAMES, "n")),
+}
+
+
+def scene_of(t: Tensor, metrics: Metrics = PIXELS) -> Scene:
+    return layout(picture(t), metrics)
+
+
+def overlap(a: Shape, b: Shape) -> bool:
+    return (
+        a.x < b.x + b.width - EPSILON
+        and b.x < a.x + a.width - EPSILON
+        and a.y < b.y + b.height - EPSILON
+        and b.y < a.y + a.height - EPSILON
+    )
+
+
+def points(piece: Piece) -> list[tuple[float, float]]:
+    """The piece as it is drawn, sampled."""
+    a, b, c, d = piece.controls()
+    found: list[tuple[float, float]] = []
+    for k in range(25):
+        t = k / 24
+        w = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
+        found.append(tuple(sum(f * p[axis] for f, p in zip(w, (a, b, c, d), strict=True)) for axis in (0, 1)))  # type: ignore[arg-type]
+    return found
+
+
+def inside(x: float, y: float, s: Shape) -> bool:
+    within = s.x + EPSILON < x < s.x + s.width - EPSILON
+    return within and s.y + EPSILON < y < s.y + s.height - EPSILON
+
+
+def assert_drawn_well(t: Tensor, scene: Scene) -> None:
+    """No two nodes of one box overlap, all lies in its box, no wire runs through a node, every free edge is named."""
+    for a, b in combinations(scene.shapes, 2):
+        if a.parent == b.parent:
+            assert not overlap(a, b), (a, b)
+    for s in scene.shapes:
+        x0, y0, x1, y1 = frame(scene, s.parent)
+        assert x0 - EPSILON <= s.x and s.x + s.width <= x1 + EPSILON, s
+        assert y0 - EPSILON <= s.y and s.y + s.height <= y1 + EPSILON, s
+    for wire in scene.wires:
+        x0, y0, x1, y1 = frame(scene, wire.parent)
+        siblings = [s for s in scene.shapes if s.parent == wire.parent]
+        for piece in wire.pieces:
+            for x, y in points(piece):
+                assert x0 - EPSILON <= x <= x1 + EPSILON and y0 - EPSILON <= y <= y1 + EPSILON, piece
+                for s in siblings:
+                    assert not inside(x, y, s), (piece, s)
+    named = {label.name.text.partition(":")[0] for label in scene.labels if label.role == "edge"}
+    assert {e.partition(":")[0] for e in t.edges} <= named
+
+
+def frame(scene: Scene, parent: int) -> tuple[float, float, float, float]:
+    if parent < 0:
+        return 0.0, 0.0, scene.width, scene.height
+    box = scene.shapes[parent]
+    return box.x, box.y, box.x + box.width, box.y + box.height
+
+
+@pytest.mark.parametrize("t", EXAMPLES.values(), ids=EXAMPLES.keys())
+@pytest.mark.parametrize("metrics", [PIXELS, CELLS], ids=["pixels", "cells"])
+def test_examples_are_drawn_well(t: Tensor, metrics: Metrics) -> None:
+    scene = scene_of(t, metrics)
+    if metrics is PIXELS:
+        assert_drawn_well(t, scene)
+    text = tg.to_terminal(t)
+    assert all(edge in text for edge in t.edges)
+
+
+@given(tensors())
+def test_random_diagrams_are_drawn_well(t: Tensor) -> None:
+    assert_drawn_well(t, scene_of(t))
+
+
+@given(tensors())
+def test_random_diagrams_are_valid_xml(t: Tensor) -> None:
+    root = ElementTree.fromstring(tg.to_svg(t))
+    words = " ".join(root.itertext())
+    assert all(edge in words for edge in t.edges)
+    assert root.attrib["role"] == "img"
+
+
+@pytest.mark.parametrize("metrics", [PIXELS, CELLS], ids=["curves", "cells"])
+@given(t=products(st.one_of(variables(), variables(1, 2), variables(3, 3), products(variables(1, 3)))))
+def test_the_drawing_shows_the_tensor(t: Tensor, metrics: Metrics) -> None:
+    scene = scene_of(t, metrics)
+    wires = wires_of_curves(scene) if metrics is PIXELS else wires_of_cells(scene)
+    assert read_back(scene, wires, {v.name: v for v in t.variables}, t) == t
+
+
+# ---- folding
+
+
+@pytest.mark.parametrize(
+    "t", [chain(500), grid(25, 20), Product([Variable(f"v{k}", i="n") for k in range(500)], ("i",))]
+)
+def test_five_hundred_operands_are_drawn_or_folded(t: Tensor) -> None:
+    scene = scene_of(t)
+    assert_drawn_well(t, scene) if len(scene.shapes) < 100 else None
+    folded = [s for s in scene.shapes if s.kind == "folded"]
+    assert len(scene.shapes) == 500 if not folded else folded[0].name.text == "… 500 operands"
+
+
+def test_many_terms_and_deep_nesting_are_folded_and_say_so() -> None:
+    x = Variable("x", i="n")
+    many = tg.Sum([Variable(f"v{k}", i="n") for k in range(500)], [1] * 500)
+    assert "… 484 more terms" in tg.to_svg(many)
+    deep: Tensor = x
+    for _ in range(2000):
+        deep = tg.F.exp(deep)
+    assert "… 1994 parts" in tg.to_svg(deep)
+
+
+# ---- the same expression always gives the same picture
+
+
+def test_equal_input_gives_equal_output_in_every_process() -> None:
+    program = (
+        "import tensorgrad as tg, hashlib;"
+        "t = tg.parse('inv(A + U @ U.T) @ softmax(x) * x', let='A : n n ; U : n k ; x : n');"
+        "print(hashlib.sha256((tg.to_svg(t) + tg.to_tikz(t) + tg.to_terminal(t)).encode()).hexdigest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(found) == 1
+
+
+# ---- names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_odd_names_are_drawn_as_they_are(name: str) -> None:
+    t = Variable("A", edges={name: "n", "j": "m"}) @ Variable("B", edges={"j": "m", "k": "n"})
+    root = ElementTree.fromstring(tg.to_svg(t))
+    assert f"{name}:n" in list(root.itertext())
+    assert f"{name}:n" in tg.to_terminal(t)
+    ElementTree.fromstring(to_html(t).replace("&nbsp;", " "))
+
+
+def test_latex_escapes() -> None:
+    drawn = tg.to_tikz(EXAMPLES["names"])
+    for shown in (r"\mathrm{a\_b}", r"x\textasciicircum{}2", r"\textless{}\&\textgreater{}", r"\alpha", r"\Sigma"):
+        assert shown in drawn
+    assert r"\$\%\#\{\}\textasciitilde{}\textbackslash{}" in drawn
+
+
+# ---- formulas
+
+
+@pytest.mark.parametrize(
+    ("text", "let", "latex"),
+    [
+        ("x @ A @ x", "A : n n ; x : n", r"x^{\top} A x"),
+        ("(A @ B).T", "A : n m ; B : m n", r"B^{\top} A^{\top}"),
+        ("A * B + 2 * A", "A B : n m", r"A \odot B + 2 \, A"),
+        ("inv(A + B) @ x", "A B : n n ; x : n", r"\left(A + B\right)^{-1} x"),
+        ("tr(A) * B", "A B : n n", r"\operatorname{tr}\left(A\right) \, B"),
+        ("x / 2", "x : n", r"\frac{x}{2}"),
+        ("x ** 2", "x : n", r"x^{\circ 2}"),
+        ("outer(x, y)", "x : n ; y : m", r"x \otimes y"),
+        ("d(f)(x)", "x : n ; f : function", r"f^{\prime}\left(x\right)"),
+        ("Sigma @ mu1", "Sigma : n n ; mu1 : n", r"\Sigma \mu_{1}"),
+        ("E[x](x @ x)", "x : n", r"\mathbb{E}_{x}\left[x^{\top} x\right]"),
+    ],
+)
+def test_formulas(text: str, let: str, latex: str) -> None:
+    assert tg.to_latex(tg.parse(text, let=let)) == latex
+
+
+def test_formulas_with_and_without_indices() -> None:
+    t = Variable("A", i="n", j="m") @ Variable("x", j="m")
+    assert tg.to_latex(t, index_free=False) == r"\sum_{j} A_{ij} \, x_{j}"
+    assert tg.to_latex(t, index_free=True) == "A x"
+    assert (tg.to_index(t), tg.to_index_free(t)) == ("sum[j](A[i, j] * x[j])", "A @ x")
+    odd = tg.parse("sum[i](T[i, j, k] * x[i])", let="T : n m k ; x : n")
+    with pytest.raises(UnsupportedError, match="without indices"):
+        tg.to_latex(odd, index_free=True)
+
+
+@given(tensors())
+def test_every_tensor_has_both_formulas(t: Tensor) -> None:
+    for latex in (tg.to_latex(t), tg.to_latex(t, index_free=False)):
+        assert latex.count("{") == latex.count("}") and latex.count(r"\left") == latex.count(r"\right")
+
+
+# ---- LaTeX compiles
+
+
+@pytest.mark.skipif(which("pdflatex") is None, reason="no pdflatex here: TikZ and formulas are not compiled")
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["pdflatex", "lualatex"])
+def test_latex_compiles(engine: str, tmp_path: Path) -> None:
+    if which(engine) is None:
+        pytest.skip(f"no {engine} here")
+    plain = {name: t for name, t in EXAMPLES.items() if name != "names"}
+    body = "\n".join(tg.to_tikz(t) for t in plain.values())
+    formulas = "\n\n".join(f"${tg.to_latex(t)}$ ${tg.to_latex(t, index_free=False)}$" for t in plain.values())
+    for name, source in (
+        ("pictures", document(body)),
+        ("formulas", document(formulas, "\\documentclass{article}\n\\usepackage{amsmath,amssymb}\n")),
+    ):
+        (tmp_path / f"{name}.tex").write_text(source, encoding="utf-8")
+        done = subprocess.run(
+            [engine, "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-2000:]
+
+
+# ---- files, notebooks, derivations
+
+
+def test_images(tmp_path: Path) -> None:
+    t = EXAMPLES["gradient"]
+    heads = {".svg": b"<svg", ".tex": b"\\documentclass", ".txt": b" ", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+    for suffix, head in heads.items():
+        path = tmp_path / f"picture{suffix}"
+        tg.save_image(t, path)
+        first = path.read_bytes()
+        assert first.startswith(head)
+        tg.save_image(t, path)
+        assert path.read_bytes() == first
+    with pytest.raises(UnsupportedError, match=r"\.svg, \.png, \.pdf"):
+        tg.save_image(t, tmp_path / "picture.gif")
+
+
+def test_images_without_matplotlib_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(UnsupportedError, match=r"tensorgrad\[images\]"):
+        tg.save_image(EXAMPLES["trace"], tmp_path / "x.png")
+
+
+def test_notebooks_get_diagrams_and_formulas(capsys: pytest.CaptureFixture[str]) -> None:
+    t = EXAMPLES["matrix product"]
+    assert t._repr_svg_() == tg.to_svg(t)
+    assert tg.to_svg(t) in t._repr_html_()
+    assert t._repr_latex_() == r"$\displaystyle A B C$"
+    t.show()
+    assert capsys.readouterr().out == "i0:n ──[A]─m─[B]─k─[C]── i1:p\n"
+
+
+def test_a_derivation_is_a_column_of_diagrams() -> None:
+    proof = tg.prove("det(A @ B @ inv(A)) = det(B)", let="A B : n n", if_="invertible(A)")
+    assert proof.derivation is not None
+    page = derivation_html(proof.derivation, "det & <det>")
+    assert page.count("<svg") == len(proof.derivation) + 1
+    assert all(rule in page for rule in proof.derivation.rules)
+    assert "det &amp; &lt;det&gt;" in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert USED in page and MADE in page
+    assert proof.derivation._repr_html_() in page
+    latex = derivation_latex(proof.derivation, standalone=False)
+    assert latex.count("\\\\\n") == len(proof.derivation)
+    assert r"\text{det-of-product [tc:21]}" in latex
+
+
+def test_what_a_rule_touched_is_marked() -> None:
+    before, after = (tg.parse(s, let="A B C : n n") for s in ("C @ inv(A @ B)", "C @ inv(B) @ inv(A)"))
+    shapes = layout(marked(picture(before), None, after), PIXELS).shapes
+    assert [(s.name.text, s.used) for s in shapes] == [("C", False), ("inv", True), ("A", False), ("B", False)]
+    shapes = layout(marked(picture(after), before, None), PIXELS).shapes
+    assert [s.name.text for s in shapes if s.made] == ["inv", "inv"]
+
+
+def test_the_pictures_of_readme_can_be_drawn_again(tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, root / "docs" / "make_pictures.py", tmp_path], check=True)
+    drawn = {p.name for p in tmp_path.iterdir()}
+    assert drawn == {p.name for p in (root / "docs" / "pictures").iterdir()}
+    for path in tmp_path.iterdir():
+        ElementTree.parse(path)
