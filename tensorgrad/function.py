@@ -13,6 +13,8 @@ from fractions import Fraction
 from math import erf
 from typing import Any, Literal
 
+from tensorgrad.sizes import Poly
+
 Numeric = Callable[..., Any]
 """`meaning(np, *arrays)`: acted groups are the last axes, one axis a group, batch axes lead and broadcast."""
 
@@ -21,8 +23,11 @@ Numeric = Callable[..., Any]
 class Function:
     """One function: `acts[k]` groups of axes of argument k are acted on, `produces` are the result's own groups.
 
-    `produces` lists, for each produced group, the acted group of argument 0 whose sizes it has: `inv` produces
-    `(1, 0)` (its rows are as many as its argument's columns), `softmax` `(0,)`, `det` and `logsumexp` none.
+    `produces` lists, for each produced group, the acted group whose sizes it has, acted groups being counted through the
+    arguments, or a size of its own (one axis): `inv` produces `(1, 0)` (its rows are as many as its argument's columns),
+    `softmax` `(0,)`, `det` and `logsumexp` none, `onehot` the length of its vectors.
+    `by` are the arguments it has been differentiated in, ascending: for each one the groups of that argument are
+    produced once more, after the function's own, in this order. So mixed derivatives in either order are one function.
     `transpose` says what exchanging the two acted groups does: "commutes" (inv(A.T) = inv(A).T), "invariant"
     (det(A.T) = det(A)) or nothing known. `domain` is the fact of argument 0 that makes the value defined.
     `cost` is (c, e): c * size**e operations an application (per batch entry), size being that of the first group.
@@ -30,30 +35,59 @@ class Function:
 
     name: str
     acts: tuple[int, ...] = (0,)
-    produces: tuple[int, ...] = ()
+    produces: tuple[int | Poly, ...] = ()
     transpose: Literal["", "commutes", "invariant"] = ""
     domain: str = ""
     cost: tuple[Fraction, int] = (Fraction(1), 0)
-    derivative: int = 0
+    by: tuple[int, ...] = ()
     known: bool = True
     meaning: Numeric | None = field(default=None, compare=False, repr=False)
 
     @property
     def elementwise(self) -> bool:
-        """Whether it acts on no axes: applied entry by entry."""
-        return not any(self.acts)
+        """Whether it acts on no axes and produces none: applied entry by entry."""
+        return not any(self.acts) and not self.produces
 
     @property
     def square(self) -> bool:
         """Whether its two acted groups must have the same sizes."""
         return self.acts[0] == 2 and self.name != "pinv"
 
-    def differentiate(self) -> Function:
-        """`d(f)`: the derivative function; of a function of one vector it produces one more axis, the gradient's."""
-        grown = (*self.produces, 0) if self.acts[0] else self.produces
-        return replace(self, derivative=self.derivative + 1, produces=grown, meaning=None)
+    @property
+    def own_sizes(self) -> bool:
+        """Whether it produces axes whose sizes are not those of its arguments."""
+        return any(isinstance(p, Poly) for p in self.produces)
+
+    @property
+    def derivative(self) -> int:
+        """How often it has been differentiated."""
+        return len(self.by)
+
+    @property
+    def own(self) -> int:
+        """How many groups it produced before it was differentiated."""
+        return len(self.produces) - sum(self.acts[k] for k in self.by)
+
+    def place(self, argument: int) -> int:
+        """Where, among the groups produced, those of a further derivative in this argument stand."""
+        return self.own + sum(self.acts[k] for k in self.by if k <= argument)
+
+    def differentiate(self, argument: int = 0) -> Function:
+        """`d(f)`: the derivative function; it produces the groups of the argument once more, at `place(argument)`."""
+        place, start = self.place(argument), sum(self.acts[:argument])
+        groups = range(start, start + self.acts[argument])
+        grown = (*self.produces[:place], *groups, *self.produces[place:])
+        return replace(self, by=tuple(sorted((*self.by, argument))), produces=grown, meaning=None)
+
+    def with_sizes(self, change: Callable[[Poly], Poly]) -> Function:
+        """The function with the sizes of its own changed."""
+        if not self.own_sizes:
+            return self
+        return replace(self, produces=tuple(change(p) if isinstance(p, Poly) else p for p in self.produces))
 
     def __str__(self) -> str:
+        if len(self.acts) > 1 and self.by:
+            return f"d[{', '.join(map(str, self.by))}]({self.name})"
         return "d(" * self.derivative + self.name + ")" * self.derivative
 
 

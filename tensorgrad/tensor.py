@@ -450,19 +450,19 @@ class Apply(Tensor):
                     raise SizeError(
                         f"the edge {edge!r} has sizes {batch[edge]} and {dim} in the arguments of {function}"
                     )
-        first = args[0].sizes
-        group_dims = [tuple(first[e] for e in group) for group in acted[0]]
+        flat = [(arg.sizes, group) for arg, groups in zip(args, acted, strict=True) for group in groups]
+        group_dims = [tuple(sizes[e] for e in group) for sizes, group in flat]
         if function.square and _volume(group_dims[0]) is not _volume(group_dims[1]):
             raise SizeError(
                 f"{function} needs a square matrix; its argument is {_volume(group_dims[0])} by {_volume(group_dims[1])}"
             )
         own: list[Poly] = []
         for group, source in zip(produced, function.produces, strict=True):
-            if len(group) != len(group_dims[source]):
-                raise EdgeError(
-                    f"{function} produces {len(group_dims[source])} edges in place of {acted[0][source]}, not {group}"
-                )
-            own += group_dims[source]
+            dims = (source,) if isinstance(source, Poly) else group_dims[source]
+            if len(group) != len(dims):
+                of = f"of size {source}" if isinstance(source, Poly) else f"in place of {flat[source][1]}"
+                raise EdgeError(f"{function} produces {len(dims)} edges {of}, not {group}")
+            own += dims
         edges = (*batch, *(e for group in produced for e in group))
         _distinct(edges, f"the result of {function}")
         object.__setattr__(self, "function", function)
@@ -777,6 +777,9 @@ def resize(t: Tensor, sizes: Mapping[str, Poly], replace: Mapping[str, Tensor] |
                 new = Product(children, node.edges)
             case Rename():
                 new = renamed(align(children[0], node.tensor.edges), node.edges)
+            case Apply():
+                sized = node.function.with_sizes(lambda d: d.substitute(sizes))
+                new = Apply(sized, children, node.acted, node.produced)
             case _:
                 new = with_children(node, children)
         done[id(node)] = new

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from tensorgrad.calculus.blocks import SERIES, through_block
 from tensorgrad.calculus.leaves import Leaves, Line, Template, leaves
 from tensorgrad.calculus.local import jacobian, missing, traced
 from tensorgrad.calculus.template import Instance
@@ -85,7 +86,9 @@ def _differentiate(t: Tensor, variable: Variable, names: tuple[str, ...], templa
     edges, dims = (*t.edges, *names), (*t.dims, *variable.dims)
     if id(t) not in dependent:
         return Zero(edges=dict(zip(edges, dims, strict=True)))
-    if variable.order < t.order and not any(_only_traced(n, dependent, templates) for n in order):
+    # Rules for traces want cotangents; by a number, one tangent is so much less that it does without them.
+    series = variable.order and any(_is_series(n, dependent, templates) for n in order)
+    if variable.order < t.order and not series:
         value = _forward(order, dependent, templates, Frame(names, variable.dims))
     else:
         value = _reverse(order, dependent, templates, Frame(t.edges, t.dims), variable)
@@ -109,10 +112,11 @@ def _dependent(order: list[Tensor], variable: Variable) -> set[int]:
     return found
 
 
-def _only_traced(node: Tensor, dependent: set[int], templates: Leaves) -> bool:
-    if not (isinstance(node, Apply) and id(node) in dependent and node.function.name in templates.traces):
+def _is_series(node: Tensor, dependent: set[int], templates: Leaves) -> bool:
+    """Whether the node is a function of a matrix that is differentiated under a trace or through a block matrix."""
+    if not (isinstance(node, Apply) and id(node) in dependent and node.function.name in SERIES):
         return False
-    return (node.function.name, node.function.derivative, 0) not in templates.jacobians
+    return node.function.known and (node.function.name, node.function.derivative, 0) not in templates.jacobians
 
 
 def _reverse(
@@ -142,15 +146,21 @@ def _sent(
     node: Tensor, cotangent: Wired, dependent: set[int], templates: Leaves, frame: Frame
 ) -> Iterable[tuple[Tensor, Wired]]:
     """The contributions of a node's cotangent to the nodes below it."""
-    if isinstance(node, Apply) and _only_traced(node, dependent, templates):
+    if isinstance(node, Apply) and _is_series(node, dependent, templates):
+        _constant_exponent(node, dependent, templates)
         terms = traced(node, cotangent, templates)
-        exponent = any(id(a) in dependent for a in node.args[1:])
-        if terms is None or exponent:
-            raise missing(node, int(exponent), templates)
+        if terms is None:
+            return [(node.args[0], through_block(node, cotangent, frame, True))]
         sent = [(node.args[0], apply(local, left, frame, True)) for left, local in terms]
     else:
         sent = [(child, apply(local, cotangent, frame, True)) for child, local in jacobian(node, dependent, templates)]
     return [(child, value) for child, value in sent if value is not None]
+
+
+def _constant_exponent(node: Apply, dependent: set[int], templates: Leaves) -> None:
+    for k, argument in enumerate(node.args[1:], 1):
+        if id(argument) in dependent:
+            raise missing(node, k, templates)
 
 
 def _forward(order: list[Tensor], dependent: set[int], templates: Leaves, frame: Frame) -> Wired | None:
@@ -162,6 +172,11 @@ def _forward(order: list[Tensor], dependent: set[int], templates: Leaves, frame:
         if isinstance(node, Variable):
             ends = tuple(range(node.order))
             tangents[id(node)] = Wired(ONE, None, (), (*ends, *ends))
+            continue
+        if isinstance(node, Apply) and _is_series(node, dependent, templates):
+            _constant_exponent(node, dependent, templates)
+            tangent = tangents[id(node.args[0])]
+            tangents[id(node)] = None if tangent is None else through_block(node, tangent, frame, False)
             continue
         values: list[Wired] = []
         for child, local in jacobian(node, dependent, templates):

@@ -80,7 +80,7 @@ def _leaf(node: Apply, argument: int, leaves: Leaves) -> list[Local]:
         _require(template, node, leaves)
         return Instance(template, node).terms(node.edges)
     if has_derivative_function(function, leaves):
-        return [_opaque(node)]
+        return [_opaque(node, argument)]
     raise missing(node, argument, leaves)
 
 
@@ -92,17 +92,17 @@ def has_derivative_function(function: Function, leaves: Leaves) -> bool:
     return function.derivative not in derivatives and any(d > function.derivative for d in derivatives)
 
 
-def _opaque(node: Apply) -> Local:
-    """The Jacobian of f is d(f): the same edges, and for a function of a vector one group more."""
-    function, arg = node.function.differentiate(), node.args[0]
-    if node.function.elementwise:
-        return Local(ONE, (Apply(function, node.args),), arg.edges, node.edges, node.sizes)
-    taken = {*node.edges, *arg.edges}
+def _opaque(node: Apply, argument: int) -> Local:
+    """The Jacobian of f in an argument is d(f): the same edges, and once more the groups that are acted on there."""
+    function, arg, groups = node.function.differentiate(argument), node.args[argument], node.acted[argument]
+    taken = {*node.edges, *(e for a in node.args for e in a.edges)}
     bound: dict[str, str] = {}
-    for edge in node.acted[0][0]:
+    for edge in (e for group in groups for e in group):
         bound[edge] = fresh(taken)
         taken.add(bound[edge])
-    part = Apply(function, node.args, node.acted, (*node.produced, tuple(bound.values())))
+    place = node.function.place(argument)
+    new = tuple(tuple(bound[e] for e in group) for group in groups)
+    part = Apply(function, node.args, node.acted, (*node.produced[:place], *new, *node.produced[place:]))
     return Local(ONE, (part,), tuple(bound.get(e, e) for e in arg.edges), node.edges, part.sizes)
 
 

@@ -64,7 +64,8 @@ class Instance:
         for edge, group in zip(self.template.acted, self.groups, strict=True):
             names[edge] = tuple(bound[e] for e in group)
         for edge, source in zip(self.template.produced, self.node.function.produces, strict=False):
-            self.known[edge] = source
+            if not isinstance(source, Poly):
+                self.known[edge] = source
         self.known.update(zip(self.template.acted, range(len(self.groups)), strict=True))
         sizes = {**{e: self.sizes[e] for e in outer}, **dict(zip(inner, self.argument.dims, strict=True))}
         value = self.build(self.template.right, names, self.known)
@@ -159,7 +160,7 @@ class Instance:
                 own = places(t.args[0])
                 found = self._inferred(t.args[0]) if t.function.elementwise else {}
                 for group, source in zip(t.produced, t.function.produces, strict=True):
-                    acted = t.acted[0][source][0]
+                    acted = "" if isinstance(source, Poly) else t.acted[0][source][0]
                     if acted in own:
                         found[group[0]] = own[acted]
                 return found

@@ -173,7 +173,7 @@ class Insertion:
                     acted += 1
                     local[edge] = -acted
             args.append((self.done[id(arg)], [local[e] for e in arg.edges]))
-        return apply(self.store, t.function, args, groups)
+        return apply(self.store, t.function.with_sizes(self.dim), args, groups)
 
 
 def _terms(block: Sum) -> list[tuple[Tensor, Poly, tuple[int, ...]]]:

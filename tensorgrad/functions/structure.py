@@ -10,7 +10,7 @@ from math import factorial
 from typing import Any
 
 from tensorgrad.errors import EdgeError, SizeError, UnsupportedError
-from tensorgrad.function import Function
+from tensorgrad.function import FUNCTIONS, Function
 from tensorgrad.functions.edges import Dim, chosen, fresh, rows_and_columns
 from tensorgrad.functions.reductions import mean, softmax
 from tensorgrad.functions.reductions import sum as sum_
@@ -146,21 +146,32 @@ def Convolution(*, stride: int = 1, **edges: SizeLike | None) -> Tensor:
     return ConvolutionNode((first, second, third), (whole, part, whole - part + 1 if output is None else size(output)))
 
 
-def function(name: str, produces: Mapping[str, SizeLike], *arguments: Sequence[Any]) -> Tensor:
-    """An opaque smooth function: `function("f", {}, (t, "in"))` acts on t's edge `in`; its other edges are batch edges.
+def function(name: str, produces: Mapping[str, SizeLike], *arguments: Sequence[Any] | Tensor) -> Tensor:
+    """An opaque smooth function: `function("f", {"out": k}, (t, "in"))` acts on t's edge `in` and has an edge `out`.
 
-    Its derivatives are opaque functions again. What it `produces` must be as long as an edge of the first argument.
+    Edges of the arguments that it does not act on are batch edges, aligned by name. Its derivatives, in every argument
+    and to any order, are opaque functions again; mixed ones do not depend on their order.
+
+    >>> function("f", {"out": "k"}, (Variable("x", b="b", i="n"), "i"), (Variable("t", "b"),)).shape
+    {'b': b, 'out': k}
     """
-    args = [tensor(a[0]) for a in arguments]
-    acted = [tuple((str(e),) for e in a[1:]) for a in arguments]
-    produced: list[int] = []
-    for edge, dim in produces.items():
-        matching = [k for k, group in enumerate(acted[0]) if args[0].sizes[group[0]] is size(dim)]
-        if not matching:
-            raise UnsupportedError(f"{name}: the edge {edge!r} of a size that no edge it acts on has")
-        produced.append(matching[0])
-    made = Function(name, tuple(len(groups) for groups in acted), tuple(produced), known=False)
+    if not name.isidentifier() or name in FUNCTIONS:
+        raise EdgeError(f"{name!r} cannot name an unknown function: {_taken(name)}")
+    if not arguments:
+        raise EdgeError(f"{name} needs an argument: function({name!r}, {{}}, (x, 'i'))")
+    args = [tensor(a[0]) if isinstance(a, tuple | list) else tensor(a) for a in arguments]
+    acted = [
+        tuple((e,) for e in chosen(arg, a[1:])) if isinstance(a, tuple | list) else ()
+        for arg, a in zip(args, arguments, strict=True)
+    ]
+    made = Function(
+        name, tuple(len(groups) for groups in acted), tuple(size(dim) for dim in produces.values()), known=False
+    )
     return Apply(made, args, acted, tuple((edge,) for edge in produces))
+
+
+def _taken(name: str) -> str:
+    return "it is a function of the library" if name in FUNCTIONS else "use a Python identifier"
 
 
 def symmetrize(t: Tensor, signed: bool = False) -> Tensor:
