@@ -6,17 +6,14 @@ entry over them) or *acted* axes, in groups: `inv` acts on two groups (rows, col
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import erf
 from typing import Any, Literal
 
+from tensorgrad import meaning
+from tensorgrad.meaning import Numeric
 from tensorgrad.sizes import Poly
-
-Numeric = Callable[..., Any]
-"""`meaning(np, *arrays)`: acted groups are the last axes, one axis a group, batch axes lead and broadcast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,101 +88,6 @@ class Function:
         return "d(" * self.derivative + self.name + ")" * self.derivative
 
 
-def _sigmoid(np: Any, x: Any) -> Any:
-    return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
-
-
-def _logsumexp(np: Any, x: Any) -> Any:
-    top = x.max(axis=-1, keepdims=True)
-    return np.log(np.exp(x - top).sum(axis=-1)) + top[..., 0]
-
-
-def _softmax(np: Any, x: Any) -> Any:
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-def _erf(np: Any, x: Any) -> Any:
-    return np.vectorize(erf, otypes=[float])(x)
-
-
-def _inverse(np: Any, x: Any) -> Any:
-    singular = (np.linalg.cond(x) > 1e12)[..., None, None]
-    return np.where(singular, np.nan, np.linalg.inv(np.where(singular, np.eye(x.shape[-1]), x)))
-
-
-def _logdet(np: Any, x: Any) -> Any:
-    value = np.linalg.slogdet(x)[1]
-    return np.where(np.isfinite(value), value, np.nan)
-
-
-def _adjugate(np: Any, x: Any) -> Any:
-    n = x.shape[-1]
-    out = np.empty(x.shape)
-    for i in range(n):
-        for j in range(n):
-            minor = np.delete(np.delete(x, j, axis=-2), i, axis=-1)
-            out[..., i, j] = (-1) ** (i + j) * (np.linalg.det(minor) if n > 1 else 1.0)
-    return out
-
-
-def _expm(_: Any, x: Any) -> Any:
-    from scipy.linalg import expm
-
-    return expm(x)
-
-
-def _principal(name: str, scalar: Numeric) -> Numeric:
-    """A matrix logarithm or root: by eigenvectors, or where these are ill-conditioned by scipy's Schur form (for
-    defective matrices); NaN where an eigenvalue is on the branch cut."""
-
-    def meaning(np: Any, x: Any) -> Any:
-        out = np.full(x.shape, np.nan)
-        for k in np.ndindex(*x.shape[:-2]):
-            values, vectors = np.linalg.eig(x[k].astype(complex))
-            near = np.abs(values.imag) <= 1e-7 * np.abs(values).max()
-            if (near & (values.real <= 1e-12)).any():
-                continue
-            if np.linalg.cond(vectors) < 1e3:
-                out[k] = ((vectors * scalar(np, values)) @ np.linalg.inv(vectors)).real
-            else:
-                out[k] = _by_schur(name, x[k])
-        return out
-
-    return meaning
-
-
-def _by_schur(name: str, x: Any) -> Any:
-    from scipy import linalg
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "may be inaccurate", at errors of 1e-13
-        return getattr(linalg, name)(x).real
-
-
-def _matpow(np: Any, x: Any, exponent: Any) -> Any:
-    batch = np.broadcast_shapes(x.shape[:-2], exponent.shape)
-    x, exponent = np.broadcast_to(x, (*batch, *x.shape[-2:])), np.broadcast_to(exponent, batch)
-    out = np.empty(x.shape)
-    for k in np.ndindex(*batch):
-        power = exponent[k]
-        singular = power < 0 and np.linalg.cond(x[k]) > 1e12
-        out[k] = np.nan if power != int(power) or singular else np.linalg.matrix_power(x[k], int(power))
-    return out
-
-
-def _power(np: Any, base: Any, exponent: Any) -> Any:
-    base, exponent = np.broadcast_arrays(np.asarray(base, float), np.asarray(exponent, float))
-    whole = exponent == np.floor(exponent)
-    defined = np.where(whole, (base != 0) | (exponent >= 0), (base > 0) | ((base == 0) & (exponent > 0)))
-    safe = np.where(defined, base, 1.0)
-    return np.where(defined, np.power(np.where(whole, safe, np.abs(safe)), exponent), np.nan)
-
-
-def _where(condition: Callable[[Any], Any], value: Callable[[Any, Any], Any]) -> Numeric:
-    return lambda np, x: np.where(condition(x), value(np, np.where(condition(x), x, 1.0)), np.nan)
-
-
 def _elementwise(name: str, meaning: Numeric, domain: str = "") -> Function:
     return Function(name, domain=domain, meaning=meaning)
 
@@ -204,8 +106,8 @@ def _matrix(
 
 _DECLARED = (
     _elementwise("exp", lambda np, x: np.exp(x)),
-    _elementwise("log", _where(lambda x: x > 0, lambda np, x: np.log(x)), "positive"),
-    _elementwise("sqrt", _where(lambda x: x >= 0, lambda np, x: np.sqrt(x)), "nonnegative"),
+    _elementwise("log", meaning.where(lambda x: x > 0, lambda np, x: np.log(x)), "positive"),
+    _elementwise("sqrt", meaning.where(lambda x: x >= 0, lambda np, x: np.sqrt(x)), "nonnegative"),
     _elementwise("sin", lambda np, x: np.sin(x)),
     _elementwise("cos", lambda np, x: np.cos(x)),
     _elementwise("tan", lambda np, x: np.tan(x)),
@@ -216,28 +118,42 @@ _DECLARED = (
     _elementwise("sign", lambda np, x: np.sign(x)),
     _elementwise("relu", lambda np, x: np.maximum(x, 0.0)),
     _elementwise("step", lambda _, x: (x > 0) * 1.0),
-    _elementwise("sigmoid", _sigmoid),
+    _elementwise("sigmoid", meaning.sigmoid),
     _elementwise("softplus", lambda np, x: np.logaddexp(x, 0.0)),
-    _elementwise("erf", _erf),
-    _elementwise("gelu", lambda np, x: x * (1 + _erf(np, x / np.sqrt(2.0))) / 2),
-    Function("pow", (0, 0), meaning=_power),
-    Function("softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=_softmax),
-    Function("log_softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=lambda np, x: x - _logsumexp(np, x)[..., None]),
-    Function("logsumexp", (1,), cost=(Fraction(3), 1), meaning=_logsumexp),
+    _elementwise("erf", meaning.erf),
+    _elementwise("gelu", lambda np, x: x * (1 + meaning.erf(np, x / np.sqrt(2.0))) / 2),
+    Function("pow", (0, 0), meaning=meaning.power),
+    Function("softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=meaning.softmax),
+    Function("log_softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=lambda np, x: x - meaning.logsumexp(np, x)[..., None]),
+    Function("logsumexp", (1,), cost=(Fraction(3), 1), meaning=meaning.logsumexp),
     Function("max", (1,), cost=(Fraction(1), 1), meaning=lambda _, x: x.max(axis=-1)),
-    _matrix("inv", _inverse, (1, 0), 2, "invertible"),
+    Function("prod", (1,), cost=(Fraction(1), 1), meaning=lambda _, x: x.prod(axis=-1)),
+    Function("hardmax", (1,), (0,), cost=(Fraction(1), 1), meaning=meaning.hardmax),
+    Function("argmax", (1,), cost=(Fraction(1), 1), meaning=meaning.argmax),
+    Function("argsort", (1,), (0,), cost=(Fraction(10), 1), meaning=meaning.argsort),
+    _matrix("inv", meaning.inverse, (1, 0), 2, "invertible"),
     _matrix("pinv", lambda np, x: np.linalg.pinv(x), (1, 0), 10),
-    _matrix("adj", _adjugate, (1, 0), 3),
-    _matrix("expm", _expm, (0, 1), 20),
-    _matrix("logm", _principal("logm", lambda np, v: np.log(v)), (0, 1), 30),
-    _matrix("sqrtm", _principal("sqrtm", lambda np, v: np.sqrt(v)), (0, 1), 30),
-    _matrix("matpow", _matpow, (0, 1), 4, acts=(2, 0)),
+    _matrix("adj", meaning.adjugate, (1, 0), 3),
+    _matrix("expm", meaning.expm, (0, 1), 20),
+    _matrix("logm", meaning.principal("logm", lambda np, v: np.log(v)), (0, 1), 30),
+    _matrix("sqrtm", meaning.principal("sqrtm", lambda np, v: np.sqrt(v)), (0, 1), 30),
+    _matrix("matpow", meaning.matpow, (0, 1), 4, acts=(2, 0)),
+    Function("cholesky", (2,), (0, 1), "", "pd", (Fraction(1, 3), 3), meaning=meaning.cholesky),
     _matrix("det", lambda np, x: np.linalg.det(x), (), Fraction(2, 3)),
-    _matrix("logdet", _logdet, (), Fraction(2, 3), "invertible"),
+    _matrix("logdet", meaning.logdet, (), Fraction(2, 3), "invertible"),
 )
 
 FUNCTIONS: dict[str, Function] = {f.name: f for f in _DECLARED}
 """Every function of the notation that is not structure, by name."""
+
+
+PLACES = frozenset(["argmax", "argsort"])
+"""Functions whose values are positions: constant where they are defined, and integers."""
+
+
+def onehot(length: Poly) -> Function:
+    """The function of a position that is 1 there and 0 elsewhere: an index as a vector of this length."""
+    return Function("onehot", (0,), (length,), cost=(Fraction(1), 0), meaning=meaning.onehot)
 
 
 def unknown(name: str, vector: bool = False) -> Function:

@@ -12,12 +12,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tensorgrad.calculus.blocks import SERIES, through_block
-from tensorgrad.calculus.leaves import Leaves, Line, Template, leaves
+from tensorgrad.calculus.leaves import Leaves, Line, Template, leaves, peel
 from tensorgrad.calculus.local import jacobian, missing, traced
 from tensorgrad.calculus.template import Instance
 from tensorgrad.calculus.wired import Frame, Wired, apply, materialise, total
 from tensorgrad.errors import EdgeError, UnsupportedError
-from tensorgrad.function import FUNCTIONS
+from tensorgrad.function import FUNCTIONS, PLACES
 from tensorgrad.sizes import ONE
 from tensorgrad.tensor import (
     Apply,
@@ -107,9 +107,17 @@ def _dependent(order: list[Tensor], variable: Variable) -> set[int]:
             raise EdgeError(
                 f"{variable.name} occurs with sizes {node.dims} and {variable.dims}: one name, one variable"
             )
-        if own or any(id(c) in found for c in node.children):
+        if own or any(id(c) in found for c in node.children) and not _selects(node):
             found.add(id(node))
     return found
+
+
+def _selects(node: Tensor) -> bool:
+    """Whether a one-hot vector stands for a computed position (argmax, argsort), which is constant where it is defined."""
+    if not (isinstance(node, Apply) and node.function.name == "onehot" and node.function.known):
+        return False
+    position = peel(node.args[0], {})[0]
+    return isinstance(position, Apply) and position.function.name in PLACES
 
 
 def _is_series(node: Tensor, dependent: set[int], templates: Leaves) -> bool:

@@ -9,9 +9,9 @@ from tensorgrad.calculus.leaves import Leaves, Template, composite_key, peel
 from tensorgrad.calculus.template import Instance
 from tensorgrad.calculus.wired import Local, Wired, fresh
 from tensorgrad.errors import UnsupportedError
-from tensorgrad.function import Function
+from tensorgrad.function import PLACES, Function
 from tensorgrad.sizes import ONE, Poly, as_poly
-from tensorgrad.tensor import Apply, Expectation, Product, Rename, Sum, Tensor, Unit, Variable
+from tensorgrad.tensor import Apply, Expectation, Product, Rename, Sum, Tensor, Unit, Variable, walk
 
 if TYPE_CHECKING:
     from tensorgrad.notation import Condition
@@ -151,6 +151,15 @@ def traced(node: Apply, cotangent: Wired, leaves: Leaves) -> list[tuple[Wired, L
 def missing(node: Apply, argument: int, leaves: Leaves) -> UnsupportedError:
     """What to say of a function without a derivative rule."""
     name = str(node.function)
+    if name in PLACES:
+        return UnsupportedError(
+            f"the derivative of {name}: it jumps from one position to another, so its derivative is 0 or undefined; "
+            "differentiate what is found at the position instead, F.max, F.sort or F.gather"
+        )
+    if name == "onehot":
+        return UnsupportedError(
+            "the derivative of a one-hot vector in its position, which is an integer; differentiate in the table it selects from"
+        )
     if argument:
         return UnsupportedError(f"the derivative of {name} in its argument {argument + 1}; keep that one constant")
     if node.function.name in leaves.traces:
@@ -167,9 +176,10 @@ def missing(node: Apply, argument: int, leaves: Leaves) -> UnsupportedError:
 def _require(template: Template, node: Apply, leaves: Leaves) -> None:
     """Facts a matrix rule needs beyond those that make its function defined must be known where it is used.
 
-    Rules of elementwise functions need none: where their right side is defined, it is the derivative.
+    Rules of elementwise functions need none, nor do those whose right side is defined wherever the function is: such
+    conditions say where there is a derivative.
     """
-    if node.function.elementwise:
+    if node.function.elementwise or not any(_partial(n, node.function) for n in walk(template.right)):
         return
     for condition in template.conditions:
         fact = condition.fact
@@ -181,6 +191,10 @@ def _require(template: Template, node: Apply, leaves: Leaves) -> None:
                 f"the derivative of {node.function} where its argument may not be {fact.name}; "
                 f"state {fact.name}(...) of the argument"
             )
+
+
+def _partial(t: Tensor, function: Function) -> bool:
+    return isinstance(t, Apply) and bool(t.function.domain) and t.function.domain != function.domain
 
 
 def _known(fact: str, arg: Tensor, edges: tuple[str, ...], leaves: Leaves) -> bool:

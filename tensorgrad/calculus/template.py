@@ -158,7 +158,8 @@ class Instance:
                 return found
             case Apply():
                 own = places(t.args[0])
-                found = self._inferred(t.args[0]) if t.function.elementwise else {}
+                bound = {e for groups in t.acted for group in groups for e in group}
+                found = {e: g for arg in t.args for e, g in self._inferred(arg).items() if e not in bound}
                 for group, source in zip(t.produced, t.function.produces, strict=True):
                     acted = "" if isinstance(source, Poly) else t.acted[0][source][0]
                     if acted in own:
@@ -181,8 +182,12 @@ class Instance:
         for arg, groups in zip(t.args, t.acted, strict=True):
             place = next((k for k, v in enumerate(self.template.variables) if groups and names_variable(arg, v)), None)
             if place is None:
-                bound = {g[0]: self._fresh(1) for g in groups}
-                args.append(self.build(arg, {**names, **bound}, known))
+                inferred = self._inferred(arg)
+                bound = {
+                    g[0]: self._fresh(len(self.group_dims[inferred[g[0]]]) if g[0] in inferred else 1) for g in groups
+                }
+                inside = {**known, **{e: inferred[e] for e in bound if e in inferred}}
+                args.append(self.build(arg, {**names, **bound}, inside))
                 acted.append(tuple(bound[g[0]] for g in groups))
             else:
                 own = places(arg)

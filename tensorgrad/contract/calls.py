@@ -37,6 +37,11 @@ ACTING = {
     "log_softmax": "torch.log_softmax({}, dim=-1)",
     "logsumexp": "torch.logsumexp({}, dim=-1)",
     "max": "torch.amax({}, dim=-1)",
+    "prod": "torch.prod({}, dim=-1)",
+    "hardmax": "tf.hardmax({})",
+    "argmax": "tf.position(torch.argmax({0}, dim=-1), {0})",
+    "argsort": "tf.position(torch.argsort({0}, dim=-1), {0})",
+    "cholesky": "tf.cholesky({})",
     "inv": "torch.linalg.inv({})",
     "pinv": "torch.linalg.pinv({})",
     "adj": "tf.adjugate({})",
@@ -67,6 +72,10 @@ def call_source(source: Source, call: Call) -> tuple[str, bool]:
         exponent = source.literal(call.args[1][0])
         whole = exponent is not None and exponent.strip("()-").isdigit()
         text = f"torch.linalg.matrix_power({args[0]}, {exponent})" if whole else f"tf.matpow({args[0]}, {args[1]})"
+    elif name == "onehot":
+        (length,) = call.function.produces
+        assert isinstance(length, Poly)
+        text = f"tf.onehot({args[0]}, {source.size(length)})"
     elif name in ACTING:
         text = ACTING[name].format(args[0])
     else:

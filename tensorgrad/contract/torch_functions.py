@@ -108,6 +108,27 @@ def _gauss_legendre(count: int) -> list[tuple[float, float]]:
 _GAUSS = _gauss_legendre(8)
 
 
+def hardmax(x: torch.Tensor) -> torch.Tensor:
+    """1 at the (first) greatest entry along the last axis, else 0."""
+    return onehot(torch.argmax(x, dim=-1), x.shape[-1]).to(x.dtype)
+
+
+def position(index: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Positions as numbers of the dtype that the program computes in."""
+    return index.to(like.dtype)
+
+
+def onehot(index: torch.Tensor, length: int) -> torch.Tensor:
+    """1 at the position `index`, else 0, on a new last axis."""
+    places = torch.arange(length, device=index.device)
+    return (index.unsqueeze(-1) == places).to(index.dtype)
+
+
+def cholesky(x: torch.Tensor) -> torch.Tensor:
+    """Of the symmetric part."""
+    return torch.linalg.cholesky((x + x.mT) / 2)
+
+
 def matpow(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
     """Matrices to integer powers, one for each batch entry of `exponent`."""
     batch = torch.broadcast_shapes(x.shape[:-2], exponent.shape)

@@ -16,7 +16,6 @@ from tensorgrad.tensor import Tensor, Variable, walk
 
 LATER = {
     "pi": "the number pi",
-    "prod": "prod(x), the product of all entries",
     "block": "block(A, B, C, D), 2 x 2 blocks",
     "concat": "concat",
     "rank": "rank(A)",
