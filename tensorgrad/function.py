@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from tensorgrad import meaning
 from tensorgrad.meaning import Numeric
@@ -124,7 +124,9 @@ _DECLARED = (
     _elementwise("gelu", lambda np, x: x * (1 + meaning.erf(np, x / np.sqrt(2.0))) / 2),
     Function("pow", (0, 0), meaning=meaning.power),
     Function("softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=meaning.softmax),
-    Function("log_softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=lambda np, x: x - meaning.logsumexp(np, x)[..., None]),
+    Function(
+        "log_softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=lambda np, x: x - meaning.logsumexp(np, x)[..., None]
+    ),
     Function("logsumexp", (1,), cost=(Fraction(3), 1), meaning=meaning.logsumexp),
     Function("max", (1,), cost=(Fraction(1), 1), meaning=lambda _, x: x.max(axis=-1)),
     Function("prod", (1,), cost=(Fraction(1), 1), meaning=lambda _, x: x.prod(axis=-1)),

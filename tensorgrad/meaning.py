@@ -12,34 +12,41 @@ Numeric = Callable[..., Any]
 
 
 def sigmoid(np: Any, x: Any) -> Any:
+    """1 / (1 + exp(-x)), without overflow."""
     return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
 
 
 def logsumexp(np: Any, x: Any) -> Any:
+    """Along the last axis, without overflow."""
     top = x.max(axis=-1, keepdims=True)
     return np.log(np.exp(x - top).sum(axis=-1)) + top[..., 0]
 
 
 def softmax(np: Any, x: Any) -> Any:
+    """Along the last axis, without overflow."""
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
 
 def erf(np: Any, x: Any) -> Any:
+    """The error function."""
     return np.vectorize(erf_of, otypes=[float])(x)
 
 
 def inverse(np: Any, x: Any) -> Any:
+    """Undefined where ill-conditioned."""
     singular = (np.linalg.cond(x) > 1e12)[..., None, None]
     return np.where(singular, np.nan, np.linalg.inv(np.where(singular, np.eye(x.shape[-1]), x)))
 
 
 def logdet(np: Any, x: Any) -> Any:
+    """log of abs of det."""
     value = np.linalg.slogdet(x)[1]
     return np.where(np.isfinite(value), value, np.nan)
 
 
 def adjugate(np: Any, x: Any) -> Any:
+    """By minors."""
     n = x.shape[-1]
     out = np.empty(x.shape)
     for i in range(n):
@@ -50,6 +57,7 @@ def adjugate(np: Any, x: Any) -> Any:
 
 
 def expm(_: Any, x: Any) -> Any:
+    """The matrix exponential."""
     from scipy.linalg import expm
 
     return expm(x)
@@ -84,6 +92,7 @@ def _by_schur(name: str, x: Any) -> Any:
 
 
 def matpow(np: Any, x: Any, exponent: Any) -> Any:
+    """Integer powers of matrices, a negative one of invertible ones only."""
     batch = np.broadcast_shapes(x.shape[:-2], exponent.shape)
     x, exponent = np.broadcast_to(x, (*batch, *x.shape[-2:])), np.broadcast_to(exponent, batch)
     out = np.empty(x.shape)
@@ -95,6 +104,7 @@ def matpow(np: Any, x: Any, exponent: Any) -> Any:
 
 
 def power(np: Any, base: Any, exponent: Any) -> Any:
+    """Integer powers of anything (of nonzero numbers, if negative), others of positive numbers."""
     base, exponent = np.broadcast_arrays(np.asarray(base, float), np.asarray(exponent, float))
     whole = exponent == np.floor(exponent)
     defined = np.where(whole, (base != 0) | (exponent >= 0), (base > 0) | ((base == 0) & (exponent > 0)))
@@ -103,6 +113,7 @@ def power(np: Any, base: Any, exponent: Any) -> Any:
 
 
 def where(condition: Callable[[Any], Any], value: Callable[[Any, Any], Any]) -> Numeric:
+    """A value where a condition holds, else undefined."""
     return lambda np, x: np.where(condition(x), value(np, np.where(condition(x), x, 1.0)), np.nan)
 
 

@@ -107,7 +107,7 @@ def _dependent(order: list[Tensor], variable: Variable) -> set[int]:
             raise EdgeError(
                 f"{variable.name} occurs with sizes {node.dims} and {variable.dims}: one name, one variable"
             )
-        if own or any(id(c) in found for c in node.children) and not _selects(node):
+        if own or (any(id(c) in found for c in node.children) and not _selects(node)):
             found.add(id(node))
     return found
 

@@ -158,7 +158,8 @@ def missing(node: Apply, argument: int, leaves: Leaves) -> UnsupportedError:
         )
     if name == "onehot":
         return UnsupportedError(
-            "the derivative of a one-hot vector in its position, which is an integer; differentiate in the table it selects from"
+            "the derivative of a one-hot vector in its position, which is an integer; differentiate in the table that it "
+            "selects from"
         )
     if argument:
         return UnsupportedError(f"the derivative of {name} in its argument {argument + 1}; keep that one constant")

@@ -16,6 +16,7 @@ from tensorgrad.errors import UnsupportedError
 from tensorgrad.sizes import ONE, ZERO, Poly
 from tensorgrad.tensor import (
     Apply,
+    Convolution,
     Delta,
     Groups,
     Product,
@@ -99,6 +100,11 @@ class Instance:
                 return self._delta(t, names, known)
             case Zero():
                 return Scalar(ZERO)
+            case Convolution():
+                if any(len(names[e]) != 1 for e in t.edges):
+                    raise UnsupportedError(f"the derivative of {self.node.function} of groups of several edges")
+                dims = tuple(d.substitute(self.symbols) for d in t.dims)
+                return Convolution(tuple(names[e][0] for e in t.edges), dims, t.steps, t.offset)
             case Sum():
                 return _plus([self.build(term, names, known) for term in t.terms], t.weights)
             case Product():

@@ -55,7 +55,9 @@ def _principal(x: torch.Tensor, scalar: Function, general: Function) -> torch.Te
     """By eigenvectors; where these are ill-conditioned (defective matrices) by the iteration `general`."""
     values, vectors = torch.linalg.eig(x)
     condition = torch.linalg.cond(vectors)
-    safe = torch.where((condition < _WELL)[..., None, None], vectors, torch.eye(x.shape[-1], device=x.device).to(vectors))
+    safe = torch.where(
+        (condition < _WELL)[..., None, None], vectors, torch.eye(x.shape[-1], device=x.device).to(vectors)
+    )
     result = torch.linalg.solve(safe, safe * scalar(values).unsqueeze(-2), left=False).real.to(x.dtype)
     if (condition >= _WELL).any():
         result = torch.where((condition < _WELL)[..., None, None], result, general(x))
@@ -136,6 +138,82 @@ def matpow(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
     powers = exponent.expand(batch).reshape(-1).tolist()
     made = [torch.linalg.matrix_power(m, round(p)) for m, p in zip(matrices, powers, strict=True)]
     return torch.stack(made).reshape(*batch, *x.shape[-2:])
+
+
+def convolution(
+    shape: Sequence[int], steps: Sequence[int], offset: int, dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    """1 where the first index is offset + the sum of steps * the others."""
+    places = [torch.arange(n, device=device).reshape(-1, *(1,) * (len(shape) - 1 - k)) for k, n in enumerate(shape)]
+    total = sum(
+        (step * place for step, place in zip(steps, places[1:], strict=True)), torch.tensor(offset, device=device)
+    )
+    return (places[0] == total).to(dtype)
+
+
+def window(x: torch.Tensor, axis: int, counts: Sequence[int], steps: Sequence[int], offset: int) -> torch.Tensor:
+    """The axis seen as axes of lengths `counts`: entry offset + the sum of steps * positions, 0 outside its range."""
+    last = offset + sum(s * (n - 1) for s, n in zip(steps, counts, strict=True))
+    before, after = max(0, -offset), max(0, last - x.shape[axis] + 1)
+    if before or after:
+        padding = [0, 0] * (x.dim() - 1 - axis) + [before, after]
+        x = torch.nn.functional.pad(x, padding)
+    stride = x.stride()
+    inner = [s * stride[axis] for s in steps]
+    size = (*x.shape[:axis], *counts, *x.shape[axis + 1 :])
+    strides = (*stride[:axis], *inner, *stride[axis + 1 :])
+    return x.as_strided(size, strides, x.storage_offset() + (offset + before) * stride[axis])
+
+
+def spread(
+    x: torch.Tensor, axis: int, length: int, step: int, counts: Sequence[int], steps: Sequence[int], offset: int
+) -> torch.Tensor:
+    """The axis j seen as an axis i of this length and others k: entry j where i = offset + step * j + steps * k."""
+    reach = sum(s * (n - 1) for s, n in zip(steps, counts, strict=True))
+    shape = list(x.shape)
+    # Position i + reach - steps * k of the line holds the entry j with that i - steps * k = offset + step * j.
+    first = offset + reach
+    skipped = max(0, -(first // step)) if first < 0 else 0
+    fitting = min(x.shape[axis], max(0, -(-(length + reach - first) // step)))
+    shape[axis] = length + reach
+    line = torch.zeros(shape, dtype=x.dtype, device=x.device)
+    if fitting > skipped:
+        places = slice(first + step * skipped, first + step * (fitting - 1) + 1, step)
+        line[(slice(None),) * axis + (places,)] = x.narrow(axis, skipped, fitting - skipped)
+    seen = window(line, axis, (length, *counts), (1, *steps), 0)
+    return seen.flip(tuple(range(axis + 1, axis + 1 + len(counts)))) if counts else seen
+
+
+def gather(x: torch.Tensor, axis: int, index: torch.Tensor, shared: Sequence[tuple[int, int]]) -> torch.Tensor:
+    """Entries along an axis at positions; `shared` are (axis of the index, axis of x) that go together."""
+    places = index.long()
+    if not shared:
+        return x[(slice(None),) * axis + (places,)]
+    of_x = dict(shared)
+    new = [a for a in range(places.dim()) if a not in of_x]
+    order = len(x.shape) - 1 + len(new)
+
+    def position(a: int) -> int:
+        """Where an axis of x stands in the result."""
+        return a if a < axis else a - 1 + len(new)
+
+    own = [position(of_x[a]) if a in of_x else axis + new.index(a) for a in range(places.dim())]
+    moved = places.permute(sorted(range(len(own)), key=own.__getitem__))
+    moved = moved.reshape([places.shape[own.index(k)] if k in own else 1 for k in range(order)])
+    indices = [
+        moved
+        if a == axis
+        else torch.arange(n, device=x.device).reshape([n if k == position(a) else 1 for k in range(order)])
+        for a, n in enumerate(x.shape)
+    ]
+    return x[tuple(indices)]
+
+
+def scatter(x: torch.Tensor, index: torch.Tensor, length: int) -> torch.Tensor:
+    """The leading axes of x, which are those of the index, added up at its positions of a new first axis."""
+    rest = x.shape[index.dim() :]
+    line = torch.zeros((length, *rest), dtype=x.dtype, device=x.device)
+    return line.index_add(0, index.long().reshape(-1), x.reshape(-1, *rest))
 
 
 def levi_civita(order: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:

@@ -282,7 +282,7 @@ def _apply(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str], 
     if t.function.elementwise and len(t.args) == 1:
         inner = yield indexed(printer, t.args[0], _restricted(t.args[0], letters), taken, True)
         return call(str(t.function), inner.s)
-    if not t.function.known and t.function.acts not in ((0,), (1,)) or t.function.own_sizes:
+    if (not t.function.known and t.function.acts not in ((0,), (1,))) or t.function.own_sizes:
         return (yield _by_letters(printer, t, letters, taken))
     acted = [group[0] for group in t.acted[0]]
     produced = [group[0] for group in t.produced]

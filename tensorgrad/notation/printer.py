@@ -12,6 +12,7 @@ from tensorgrad.notation.net import ungrouped_everywhere
 from tensorgrad.notation.product_text import Order, Printing
 from tensorgrad.notation.scope import Scope
 from tensorgrad.notation.source import Source
+from tensorgrad.notation.sliding import plain_convolutions
 from tensorgrad.notation.syntax import Syntax, read_expression
 from tensorgrad.notation.text import Text, call
 from tensorgrad.sizes import Poly
@@ -108,7 +109,7 @@ def to_exact_text(t: Tensor) -> str:
 
 
 def _print(t: Tensor, order: Order | None) -> str:
-    t = ungrouped_everywhere(t)
+    t = plain_convolutions(ungrouped_everywhere(t))
     printer = Printer(t)
     text: Text | None = None
     if not t.order:

@@ -139,9 +139,7 @@ class Float(Dense):
     def _unknown(self, function: Function, args: Sequence[Array]) -> Callable[..., Any]:
         given = self.values.get(function.name)
         if given is None:
-            raise ValueMismatchError(
-                f"no value for the function {function.name}; give a callable, or a numeric.Smooth"
-            )
+            raise ValueMismatchError(f"no value for the function {function.name}; give a callable, or a numeric.Smooth")
         if isinstance(given, SmoothMap):
             groups = [n for a, k in zip(args, function.acts, strict=True) for n in a.shape[a.ndim - k :]]
             own = function.produces[: function.own]

@@ -106,9 +106,7 @@ class SmoothMap:
         qz = np.einsum("...d,ode->...oe", z, q)
         parts = [np.einsum("...oe,...e->...o", qz, z) / 2 + z @ v.T, qz + v, q]
         value = value + (parts[len(by)] if len(by) < 3 else 0.0)
-        return self._cut(value, own, by, len(batch)).reshape(
-            *batch, *outputs, *(n for k in by for n in own[k])
-        )
+        return self._cut(value, own, by, len(batch)).reshape(*batch, *outputs, *(n for k in by for n in own[k]))
 
     @staticmethod
     def _cut(value: Any, own: Sequence[tuple[int, ...]], by: Sequence[int], batch: int) -> Any:
