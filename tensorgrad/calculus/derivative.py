@@ -109,7 +109,16 @@ def _dependent(order: list[Tensor], variable: Variable) -> set[int]:
             )
         if own or (any(id(c) in found for c in node.children) and not _selects(node)):
             found.add(id(node))
-    return found
+    return _reached(order, found)
+
+
+def _reached(order: list[Tensor], dependent: set[int]) -> set[int]:
+    """Those that the root depends on through dependent nodes only."""
+    reached = {id(order[-1])}
+    for node in reversed(order):
+        if id(node) in reached and id(node) in dependent:
+            reached.update(id(child) for child in node.children)
+    return dependent & reached
 
 
 def _selects(node: Tensor) -> bool:
@@ -155,7 +164,7 @@ def _sent(
 ) -> Iterable[tuple[Tensor, Wired]]:
     """The contributions of a node's cotangent to the nodes below it."""
     if isinstance(node, Apply) and _is_series(node, dependent, templates):
-        _constant_exponent(node, dependent, templates)
+        _constant_exponent(node, dependent)
         terms = traced(node, cotangent, templates)
         if terms is None:
             return [(node.args[0], through_block(node, cotangent, frame, True))]
@@ -165,10 +174,10 @@ def _sent(
     return [(child, value) for child, value in sent if value is not None]
 
 
-def _constant_exponent(node: Apply, dependent: set[int], templates: Leaves) -> None:
+def _constant_exponent(node: Apply, dependent: set[int]) -> None:
     for k, argument in enumerate(node.args[1:], 1):
         if id(argument) in dependent:
-            raise missing(node, k, templates)
+            raise missing(node, k)
 
 
 def _forward(order: list[Tensor], dependent: set[int], templates: Leaves, frame: Frame) -> Wired | None:
@@ -182,7 +191,7 @@ def _forward(order: list[Tensor], dependent: set[int], templates: Leaves, frame:
             tangents[id(node)] = Wired(ONE, None, (), (*ends, *ends))
             continue
         if isinstance(node, Apply) and _is_series(node, dependent, templates):
-            _constant_exponent(node, dependent, templates)
+            _constant_exponent(node, dependent)
             tangent = tangents[id(node.args[0])]
             tangents[id(node)] = None if tangent is None else through_block(node, tangent, frame, False)
             continue

@@ -81,7 +81,7 @@ def _leaf(node: Apply, argument: int, leaves: Leaves) -> list[Local]:
         return Instance(template, node).terms(node.edges)
     if has_derivative_function(function, leaves):
         return [_opaque(node, argument)]
-    raise missing(node, argument, leaves)
+    raise missing(node, argument)
 
 
 def has_derivative_function(function: Function, leaves: Leaves) -> bool:
@@ -148,7 +148,7 @@ def traced(node: Apply, cotangent: Wired, leaves: Leaves) -> list[tuple[Wired, L
     return [(left, local) for local in Instance(template, node).terms(batch)]
 
 
-def missing(node: Apply, argument: int, leaves: Leaves) -> UnsupportedError:
+def missing(node: Apply, argument: int) -> UnsupportedError:
     """What to say of a function without a derivative rule."""
     name = str(node.function)
     if name in PLACES:
@@ -163,11 +163,6 @@ def missing(node: Apply, argument: int, leaves: Leaves) -> UnsupportedError:
         )
     if argument:
         return UnsupportedError(f"the derivative of {name} in its argument {argument + 1}; keep that one constant")
-    if node.function.name in leaves.traces:
-        return UnsupportedError(
-            f"the derivative of {name} outside a trace; under a trace, as in tr({name}(...)), it is known: "
-            f"take the trace, or add a line for {name} to rules/derivatives.rules"
-        )
     return UnsupportedError(
         f"the derivative of {name}: rules/derivatives.rules has no line for it; add one, or write the expression "
         f"without {name}"

@@ -205,29 +205,33 @@ class _Preparation:
 
     def _positions(self) -> None:
         """One-hot vectors of positions: entries are looked up, or added up at the positions, never multiplied."""
-        for piece in list(self.pieces):
-            node = self.store.nodes[piece.handle]
-            if (
-                not isinstance(node, Application)
-                or not self._is_onehot(piece)
-                or len(set(piece.axes)) < len(piece.axes)
-            ):
-                continue
-            ((index, labels),) = node.args
-            edge, legs = piece.axes[-1], tuple(piece.axes[b] for b in labels)
-            partner = self._partner(piece, edge)
-            if partner is not None:
-                self.pieces.remove(piece)
-                partner.see(Gather(edge, index, legs), piece.members[0])
-                continue
-            partner = self._partner(piece, legs[0]) if legs else None
-            if (
-                partner is not None
-                and edge not in partner.legs
-                and all(self._partner(piece, e) is partner for e in legs)
-            ):
-                self.pieces.remove(piece)
-                partner.see(Scatter(edge, index, legs), piece.members[0])
+        vectors = [p for p in self.pieces if self._is_onehot(p) and len(set(p.axes)) == len(p.axes)]
+        for see in (self._gather, self._scatter):
+            for piece in vectors:
+                if piece in self.pieces and see(piece):
+                    self.pieces.remove(piece)
+
+    def _gather(self, piece: Piece) -> bool:
+        edge, index, legs = self._onehot(piece)
+        partner = self._partner(piece, edge)
+        if partner is not None:
+            partner.see(Gather(edge, index, legs), piece.members[0])
+        return partner is not None
+
+    def _scatter(self, piece: Piece) -> bool:
+        edge, index, legs = self._onehot(piece)
+        partner = self._partner(piece, legs[0]) if legs else None
+        if partner is None or edge in partner.legs or any(self._partner(piece, e) is not partner for e in legs):
+            return False
+        partner.see(Scatter(edge, index, legs), piece.members[0])
+        return True
+
+    def _onehot(self, piece: Piece) -> tuple[int, int, Legs]:
+        """The edge of a one-hot vector, the handle of its position and the edges that this has."""
+        node = self.store.nodes[piece.handle]
+        assert isinstance(node, Application)
+        ((index, labels),) = node.args
+        return piece.axes[-1], index, tuple(piece.axes[b] for b in labels)
 
     def _fuse(self, fused: int, parts: Legs) -> bool:
         """Fuse where nothing sees the parts one by one: on one operand, or in the boundary."""

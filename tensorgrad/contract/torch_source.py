@@ -35,6 +35,8 @@ from tensorgrad.tensor import Convolution, LeviCivita, Unit, Variable
 
 _RESERVED = {"torch", "tf", "dtype", "device", "int"}
 LONGEST_SUM = 12
+_EXACT = 1 << 53
+"""Larger integers are not exact in float64, and torch takes none beyond 64 bits."""
 
 
 class Source:
@@ -100,6 +102,8 @@ class Source:
 
     def number(self, value: Poly) -> str:
         """A coefficient or size as Python."""
+        if value.is_constant and max(abs(value.number.numerator), value.number.denominator) > _EXACT:
+            return repr(float(value.number))
         names = {s: Poly.symbol(self._symbol(s)) for s in value.symbols}
         return str(value.substitute(names))
 

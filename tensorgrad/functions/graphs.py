@@ -11,7 +11,7 @@ from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Delta, Product, Tensor
 
 _NODE = re.compile(r"\*?\w+|\*")
-_EDGE = re.compile(r"-\s*(\w+)\s*-(?:\s*(\w+)\s*-)?")
+_EDGE = re.compile(r"-(\w+)-(?:(\w+)-)?(?=\s|$)")
 End = tuple[str, str]
 """A node and an edge of it; node "" is the outside."""
 

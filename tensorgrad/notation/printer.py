@@ -11,8 +11,8 @@ from tensorgrad.notation.matrix_text import positional
 from tensorgrad.notation.net import ungrouped_everywhere
 from tensorgrad.notation.product_text import Order, Printing
 from tensorgrad.notation.scope import Scope
-from tensorgrad.notation.source import Source
 from tensorgrad.notation.sliding import plain_convolutions
+from tensorgrad.notation.source import Source
 from tensorgrad.notation.syntax import Syntax, read_expression
 from tensorgrad.notation.text import Text, call
 from tensorgrad.sizes import Poly
