@@ -6,23 +6,25 @@ entry over them) or *acted* axes, in groups: `inv` acts on two groups (rows, col
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import erf
-from typing import Any, Literal
+from typing import Literal
 
-Numeric = Callable[..., Any]
-"""`meaning(np, *arrays)`: acted groups are the last axes, one axis a group, batch axes lead and broadcast."""
+from tensorgrad import meaning
+from tensorgrad.meaning import Numeric
+from tensorgrad.sizes import Poly
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
     """One function: `acts[k]` groups of axes of argument k are acted on, `produces` are the result's own groups.
 
-    `produces` lists, for each produced group, the acted group of argument 0 whose sizes it has: `inv` produces
-    `(1, 0)` (its rows are as many as its argument's columns), `softmax` `(0,)`, `det` and `logsumexp` none.
+    `produces` lists, for each produced group, the acted group whose sizes it has, acted groups being counted through the
+    arguments, or a size of its own (one axis): `inv` produces `(1, 0)` (its rows are as many as its argument's columns),
+    `softmax` `(0,)`, `det` and `logsumexp` none, `onehot` the length of its vectors.
+    `by` are the arguments it has been differentiated in, ascending: for each one the groups of that argument are
+    produced once more, after the function's own, in this order. So mixed derivatives in either order are one function.
     `transpose` says what exchanging the two acted groups does: "commutes" (inv(A.T) = inv(A).T), "invariant"
     (det(A.T) = det(A)) or nothing known. `domain` is the fact of argument 0 that makes the value defined.
     `cost` is (c, e): c * size**e operations an application (per batch entry), size being that of the first group.
@@ -30,126 +32,60 @@ class Function:
 
     name: str
     acts: tuple[int, ...] = (0,)
-    produces: tuple[int, ...] = ()
+    produces: tuple[int | Poly, ...] = ()
     transpose: Literal["", "commutes", "invariant"] = ""
     domain: str = ""
     cost: tuple[Fraction, int] = (Fraction(1), 0)
-    derivative: int = 0
+    by: tuple[int, ...] = ()
     known: bool = True
     meaning: Numeric | None = field(default=None, compare=False, repr=False)
 
     @property
     def elementwise(self) -> bool:
-        """Whether it acts on no axes: applied entry by entry."""
-        return not any(self.acts)
+        """Whether it acts on no axes and produces none: applied entry by entry."""
+        return not any(self.acts) and not self.produces
 
     @property
     def square(self) -> bool:
         """Whether its two acted groups must have the same sizes."""
         return self.acts[0] == 2 and self.name != "pinv"
 
-    def differentiate(self) -> Function:
-        """`d(f)`: the derivative function; of a function of one vector it produces one more axis, the gradient's."""
-        grown = (*self.produces, 0) if self.acts[0] else self.produces
-        return replace(self, derivative=self.derivative + 1, produces=grown, meaning=None)
+    @property
+    def own_sizes(self) -> bool:
+        """Whether it produces axes whose sizes are not those of its arguments."""
+        return any(isinstance(p, Poly) for p in self.produces)
+
+    @property
+    def derivative(self) -> int:
+        """How often it has been differentiated."""
+        return len(self.by)
+
+    @property
+    def own(self) -> int:
+        """How many groups it produced before it was differentiated."""
+        return len(self.produces) - sum(self.acts[k] for k in self.by)
+
+    def place(self, argument: int) -> int:
+        """Where, among the groups produced, those of a further derivative in this argument stand."""
+        return self.own + sum(self.acts[k] for k in self.by if k <= argument)
+
+    def differentiate(self, argument: int = 0) -> Function:
+        """`d(f)`: the derivative function; it produces the groups of the argument once more, at `place(argument)`."""
+        place, start = self.place(argument), sum(self.acts[:argument])
+        groups = range(start, start + self.acts[argument])
+        grown = (*self.produces[:place], *groups, *self.produces[place:])
+        return replace(self, by=tuple(sorted((*self.by, argument))), produces=grown, meaning=None)
+
+    def with_sizes(self, change: Callable[[Poly], Poly]) -> Function:
+        """The function with the sizes of its own changed."""
+        if not self.own_sizes:
+            return self
+        return replace(self, produces=tuple(change(p) if isinstance(p, Poly) else p for p in self.produces))
 
     def __str__(self) -> str:
+        if len(self.acts) > 1 and self.by:
+            return f"d[{', '.join(map(str, self.by))}]({self.name})"
         return "d(" * self.derivative + self.name + ")" * self.derivative
-
-
-def _sigmoid(np: Any, x: Any) -> Any:
-    return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
-
-
-def _logsumexp(np: Any, x: Any) -> Any:
-    top = x.max(axis=-1, keepdims=True)
-    return np.log(np.exp(x - top).sum(axis=-1)) + top[..., 0]
-
-
-def _softmax(np: Any, x: Any) -> Any:
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-def _erf(np: Any, x: Any) -> Any:
-    return np.vectorize(erf, otypes=[float])(x)
-
-
-def _inverse(np: Any, x: Any) -> Any:
-    singular = (np.linalg.cond(x) > 1e12)[..., None, None]
-    return np.where(singular, np.nan, np.linalg.inv(np.where(singular, np.eye(x.shape[-1]), x)))
-
-
-def _logdet(np: Any, x: Any) -> Any:
-    value = np.linalg.slogdet(x)[1]
-    return np.where(np.isfinite(value), value, np.nan)
-
-
-def _adjugate(np: Any, x: Any) -> Any:
-    n = x.shape[-1]
-    out = np.empty(x.shape)
-    for i in range(n):
-        for j in range(n):
-            minor = np.delete(np.delete(x, j, axis=-2), i, axis=-1)
-            out[..., i, j] = (-1) ** (i + j) * (np.linalg.det(minor) if n > 1 else 1.0)
-    return out
-
-
-def _expm(_: Any, x: Any) -> Any:
-    from scipy.linalg import expm
-
-    return expm(x)
-
-
-def _principal(name: str, scalar: Numeric) -> Numeric:
-    """A matrix logarithm or root: by eigenvectors, or where these are ill-conditioned by scipy's Schur form (for
-    defective matrices); NaN where an eigenvalue is on the branch cut."""
-
-    def meaning(np: Any, x: Any) -> Any:
-        out = np.full(x.shape, np.nan)
-        for k in np.ndindex(*x.shape[:-2]):
-            values, vectors = np.linalg.eig(x[k].astype(complex))
-            near = np.abs(values.imag) <= 1e-7 * np.abs(values).max()
-            if (near & (values.real <= 1e-12)).any():
-                continue
-            if np.linalg.cond(vectors) < 1e3:
-                out[k] = ((vectors * scalar(np, values)) @ np.linalg.inv(vectors)).real
-            else:
-                out[k] = _by_schur(name, x[k])
-        return out
-
-    return meaning
-
-
-def _by_schur(name: str, x: Any) -> Any:
-    from scipy import linalg
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "may be inaccurate", at errors of 1e-13
-        return getattr(linalg, name)(x).real
-
-
-def _matpow(np: Any, x: Any, exponent: Any) -> Any:
-    batch = np.broadcast_shapes(x.shape[:-2], exponent.shape)
-    x, exponent = np.broadcast_to(x, (*batch, *x.shape[-2:])), np.broadcast_to(exponent, batch)
-    out = np.empty(x.shape)
-    for k in np.ndindex(*batch):
-        power = exponent[k]
-        singular = power < 0 and np.linalg.cond(x[k]) > 1e12
-        out[k] = np.nan if power != int(power) or singular else np.linalg.matrix_power(x[k], int(power))
-    return out
-
-
-def _power(np: Any, base: Any, exponent: Any) -> Any:
-    base, exponent = np.broadcast_arrays(np.asarray(base, float), np.asarray(exponent, float))
-    whole = exponent == np.floor(exponent)
-    defined = np.where(whole, (base != 0) | (exponent >= 0), (base > 0) | ((base == 0) & (exponent > 0)))
-    safe = np.where(defined, base, 1.0)
-    return np.where(defined, np.power(np.where(whole, safe, np.abs(safe)), exponent), np.nan)
-
-
-def _where(condition: Callable[[Any], Any], value: Callable[[Any, Any], Any]) -> Numeric:
-    return lambda np, x: np.where(condition(x), value(np, np.where(condition(x), x, 1.0)), np.nan)
 
 
 def _elementwise(name: str, meaning: Numeric, domain: str = "") -> Function:
@@ -170,8 +106,8 @@ def _matrix(
 
 _DECLARED = (
     _elementwise("exp", lambda np, x: np.exp(x)),
-    _elementwise("log", _where(lambda x: x > 0, lambda np, x: np.log(x)), "positive"),
-    _elementwise("sqrt", _where(lambda x: x >= 0, lambda np, x: np.sqrt(x)), "nonnegative"),
+    _elementwise("log", meaning.where(lambda x: x > 0, lambda np, x: np.log(x)), "positive"),
+    _elementwise("sqrt", meaning.where(lambda x: x >= 0, lambda np, x: np.sqrt(x)), "nonnegative"),
     _elementwise("sin", lambda np, x: np.sin(x)),
     _elementwise("cos", lambda np, x: np.cos(x)),
     _elementwise("tan", lambda np, x: np.tan(x)),
@@ -182,24 +118,31 @@ _DECLARED = (
     _elementwise("sign", lambda np, x: np.sign(x)),
     _elementwise("relu", lambda np, x: np.maximum(x, 0.0)),
     _elementwise("step", lambda _, x: (x > 0) * 1.0),
-    _elementwise("sigmoid", _sigmoid),
+    _elementwise("sigmoid", meaning.sigmoid),
     _elementwise("softplus", lambda np, x: np.logaddexp(x, 0.0)),
-    _elementwise("erf", _erf),
-    _elementwise("gelu", lambda np, x: x * (1 + _erf(np, x / np.sqrt(2.0))) / 2),
-    Function("pow", (0, 0), meaning=_power),
-    Function("softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=_softmax),
-    Function("log_softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=lambda np, x: x - _logsumexp(np, x)[..., None]),
-    Function("logsumexp", (1,), cost=(Fraction(2), 1), meaning=_logsumexp),
+    _elementwise("erf", meaning.erf),
+    _elementwise("gelu", lambda np, x: x * (1 + meaning.erf(np, x / np.sqrt(2.0))) / 2),
+    Function("pow", (0, 0), meaning=meaning.power),
+    Function("softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=meaning.softmax),
+    Function(
+        "log_softmax", (1,), (0,), cost=(Fraction(3), 1), meaning=lambda np, x: x - meaning.logsumexp(np, x)[..., None]
+    ),
+    Function("logsumexp", (1,), cost=(Fraction(2), 1), meaning=meaning.logsumexp),
     Function("max", (1,), cost=(Fraction(1), 1), meaning=lambda _, x: x.max(axis=-1)),
-    _matrix("inv", _inverse, (1, 0), 2, "invertible"),
+    Function("prod", (1,), cost=(Fraction(1), 1), meaning=lambda _, x: x.prod(axis=-1)),
+    Function("hardmax", (1,), (0,), cost=(Fraction(1), 1), meaning=meaning.hardmax),
+    Function("argmax", (1,), cost=(Fraction(1), 1), meaning=meaning.argmax),
+    Function("argsort", (1,), (0,), cost=(Fraction(10), 1), meaning=meaning.argsort),
+    _matrix("inv", meaning.inverse, (1, 0), 2, "invertible"),
     _matrix("pinv", lambda np, x: np.linalg.pinv(x), (1, 0), 10),
-    _matrix("adj", _adjugate, (1, 0), 3),
-    _matrix("expm", _expm, (0, 1), 20),
-    _matrix("logm", _principal("logm", lambda np, v: np.log(v)), (0, 1), 30),
-    _matrix("sqrtm", _principal("sqrtm", lambda np, v: np.sqrt(v)), (0, 1), 30),
-    _matrix("matpow", _matpow, (0, 1), 4, acts=(2, 0)),
+    _matrix("adj", meaning.adjugate, (1, 0), 3),
+    _matrix("expm", meaning.expm, (0, 1), 20),
+    _matrix("logm", meaning.principal("logm", lambda np, v: np.log(v)), (0, 1), 30),
+    _matrix("sqrtm", meaning.principal("sqrtm", lambda np, v: np.sqrt(v)), (0, 1), 30),
+    _matrix("matpow", meaning.matpow, (0, 1), 4, acts=(2, 0)),
+    Function("cholesky", (2,), (0, 1), "", "pd", (Fraction(1, 3), 3), meaning=meaning.cholesky),
     _matrix("det", lambda np, x: np.linalg.det(x), (), Fraction(2, 3)),
-    _matrix("logdet", _logdet, (), Fraction(2, 3), "invertible"),
+    _matrix("logdet", meaning.logdet, (), Fraction(2, 3), "invertible"),
 )
 
 FUNCTIONS: dict[str, Function] = {f.name: f for f in _DECLARED}
@@ -208,6 +151,14 @@ FUNCTIONS: dict[str, Function] = {f.name: f for f in _DECLARED}
 
 STABLE = frozenset(("softmax", "log_softmax", "logsumexp", "sigmoid", "softplus", "tanh"))
 """Functions that neither overflow nor cancel where what they are defined by does."""
+
+PLACES = frozenset(["argmax", "argsort"])
+"""Functions whose values are positions: constant where they are defined, and integers."""
+
+
+def onehot(length: Poly) -> Function:
+    """The function of a position that is 1 there and 0 elsewhere: an index as a vector of this length."""
+    return Function("onehot", (0,), (length,), cost=(Fraction(1), 0), meaning=meaning.onehot)
 
 
 def unknown(name: str, vector: bool = False) -> Function:

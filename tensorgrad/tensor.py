@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Union, dataclass_
 
 from tensorgrad.errors import EdgeError, SizeError
 from tensorgrad.function import FUNCTIONS, Function
-from tensorgrad.sizes import ONE, Poly, SizeLike, as_poly, size
+from tensorgrad.sizes import ONE, ZERO, Poly, SizeLike, as_poly, size
 
 if TYPE_CHECKING:
     from tensorgrad.api import Derivation
@@ -471,19 +471,19 @@ class Apply(Tensor):
                     raise SizeError(
                         f"the edge {edge!r} has sizes {batch[edge]} and {dim} in the arguments of {function}"
                     )
-        first = args[0].sizes
-        group_dims = [tuple(first[e] for e in group) for group in acted[0]]
+        flat = [(arg.sizes, group) for arg, groups in zip(args, acted, strict=True) for group in groups]
+        group_dims = [tuple(sizes[e] for e in group) for sizes, group in flat]
         if function.square and _volume(group_dims[0]) is not _volume(group_dims[1]):
             raise SizeError(
                 f"{function} needs a square matrix; its argument is {_volume(group_dims[0])} by {_volume(group_dims[1])}"
             )
         own: list[Poly] = []
         for group, source in zip(produced, function.produces, strict=True):
-            if len(group) != len(group_dims[source]):
-                raise EdgeError(
-                    f"{function} produces {len(group_dims[source])} edges in place of {acted[0][source]}, not {group}"
-                )
-            own += group_dims[source]
+            dims = (source,) if isinstance(source, Poly) else group_dims[source]
+            if len(group) != len(dims):
+                of = f"of size {source}" if isinstance(source, Poly) else f"in place of {flat[source][1]}"
+                raise EdgeError(f"{function} produces {len(dims)} edges {of}, not {group}")
+            own += dims
         edges = (*batch, *(e for group in produced for e in group))
         _distinct(edges, f"the result of {function}")
         object.__setattr__(self, "function", function)
@@ -515,10 +515,21 @@ class Flat(Tensor):
 
 @_node
 class Convolution(Tensor):
-    """`conv[i, j, k]`: 1 where i = j + k; size(i) = size(j) + size(k) - 1 unless said otherwise."""
+    """`conv[i, j, k]`: 1 where i = j + k; size(i) = size(j) + size(k) - 1 unless said otherwise.
+
+    In general 1 where the first index is `offset` + the sum of the others, each times its step: strides, dilations,
+    padding (an offset below 0), and with two edges windows (i = j + offset) and their transposes, which concatenate.
+    """
 
     edges: tuple[str, ...]
     dims: tuple[Poly, ...]
+    steps: tuple[int, ...] = (1, 1)
+    offset: Poly = ZERO
+
+    def __post_init__(self) -> None:
+        _distinct(self.edges, "conv")
+        if len(self.steps) != len(self.edges) - 1 or any(step < 1 for step in self.steps):
+            raise EdgeError(f"conv needs a step of at least 1 for each edge after the first, not {self.steps}")
 
 
 @_node
@@ -779,9 +790,9 @@ def resize(t: Tensor, sizes: Mapping[str, Poly], replace: Mapping[str, Tensor] |
         children = tuple(done[id(c)] for c in node.children)
         match node:
             case Variable():
-                dims = {e: d.substitute(sizes) for e, d in node.sizes.items()}
+                own = {e: d.substitute(sizes) for e, d in node.sizes.items()}
                 given = (replace or {}).get(node.name)
-                new = given if given is not None else Variable(node.name, edges=dims, facts=node.facts)
+                new = given if given is not None else Variable(node.name, edges=own, facts=node.facts)
             case Delta():
                 new = Delta(node.size.substitute(sizes), *node.edges)
             case Scalar():
@@ -791,13 +802,17 @@ def resize(t: Tensor, sizes: Mapping[str, Poly], replace: Mapping[str, Tensor] |
             case Flat():
                 new = Flat(node.edges, tuple(d.substitute(sizes) for d in node.parts))
             case Convolution():
-                new = Convolution(node.edges, tuple(d.substitute(sizes) for d in node.dims))
+                dims = tuple(d.substitute(sizes) for d in node.dims)
+                new = Convolution(node.edges, dims, node.steps, node.offset.substitute(sizes))
             case Unit():
                 new = Unit(children[0], node.size.substitute(sizes), node.edges)
             case Product():
                 new = Product(children, node.edges)
             case Rename():
                 new = renamed(align(children[0], node.tensor.edges), node.edges)
+            case Apply():
+                sized = node.function.with_sizes(lambda d: d.substitute(sizes))
+                new = Apply(sized, children, node.acted, node.produced)
             case _:
                 new = with_children(node, children)
         done[id(node)] = new

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "tensorgrad"
 LAYERS = (
     ("errors",),
     ("sizes",),
-    ("function", "tensor", "functions"),
+    ("meaning", "function", "tensor", "functions"),
     ("notation",),
     ("diagram",),
     ("numeric",),

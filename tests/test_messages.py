@@ -247,7 +247,6 @@ EXPRESSIONS: dict[str, str] = {
     "det": ("det is a function of the notation: apply it, det(...)\n  at column 1\n  det\n  ^^^"),
     "I": ("I is not declared; the built-in I is written I[n]\n  at column 1\n  I\n  ^"),
     "1 / 0": ("division by zero\n  at column 5\n  1 / 0\n      ^"),
-    "prod(v)": ("not supported yet: prod(x), the product of all entries"),
     "'text'": ("a text in quotes is only the first argument of einsum\n  at column 1\n  'text'\n  ^^^^^^"),
     "matpow(S, A)": (
         "the exponent of matpow needs a scalar, but A has order 2: n m (A : n m)\n"

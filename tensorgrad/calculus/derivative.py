@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tensorgrad.calculus.leaves import Leaves, Line, Template, leaves
+from tensorgrad.calculus.blocks import SERIES, through_block
+from tensorgrad.calculus.leaves import Leaves, Line, Template, leaves, peel
 from tensorgrad.calculus.local import jacobian, missing, traced
 from tensorgrad.calculus.template import Instance
 from tensorgrad.calculus.wired import Frame, Wired, apply, materialise, total
 from tensorgrad.errors import EdgeError, UnsupportedError
-from tensorgrad.function import FUNCTIONS
+from tensorgrad.function import FUNCTIONS, PLACES
 from tensorgrad.sizes import ONE
 from tensorgrad.tensor import (
     Apply,
@@ -85,7 +86,9 @@ def _differentiate(t: Tensor, variable: Variable, names: tuple[str, ...], templa
     edges, dims = (*t.edges, *names), (*t.dims, *variable.dims)
     if id(t) not in dependent:
         return Zero(edges=dict(zip(edges, dims, strict=True)))
-    if variable.order < t.order and not any(_only_traced(n, dependent, templates) for n in order):
+    # Rules for traces want cotangents; by a number, one tangent is so much less that it does without them.
+    series = variable.order and any(_is_series(n, dependent, templates) for n in order)
+    if variable.order < t.order and not series:
         value = _forward(order, dependent, templates, Frame(names, variable.dims))
     else:
         value = _reverse(order, dependent, templates, Frame(t.edges, t.dims), variable)
@@ -104,15 +107,33 @@ def _dependent(order: list[Tensor], variable: Variable) -> set[int]:
             raise EdgeError(
                 f"{variable.name} occurs with sizes {node.dims} and {variable.dims}: one name, one variable"
             )
-        if own or any(id(c) in found for c in node.children):
+        if own or (any(id(c) in found for c in node.children) and not _selects(node)):
             found.add(id(node))
-    return found
+    return _reached(order, found)
 
 
-def _only_traced(node: Tensor, dependent: set[int], templates: Leaves) -> bool:
-    if not (isinstance(node, Apply) and id(node) in dependent and node.function.name in templates.traces):
+def _reached(order: list[Tensor], dependent: set[int]) -> set[int]:
+    """Those that the root depends on through dependent nodes only."""
+    reached = {id(order[-1])}
+    for node in reversed(order):
+        if id(node) in reached and id(node) in dependent:
+            reached.update(id(child) for child in node.children)
+    return dependent & reached
+
+
+def _selects(node: Tensor) -> bool:
+    """Whether a one-hot vector stands for a computed position (argmax, argsort), which is constant where it is defined."""
+    if not (isinstance(node, Apply) and node.function.name == "onehot" and node.function.known):
         return False
-    return (node.function.name, node.function.derivative, 0) not in templates.jacobians
+    position = peel(node.args[0], {})[0]
+    return isinstance(position, Apply) and position.function.name in PLACES
+
+
+def _is_series(node: Tensor, dependent: set[int], templates: Leaves) -> bool:
+    """Whether the node is a function of a matrix that is differentiated under a trace or through a block matrix."""
+    if not (isinstance(node, Apply) and id(node) in dependent and node.function.name in SERIES):
+        return False
+    return node.function.known and (node.function.name, node.function.derivative, 0) not in templates.jacobians
 
 
 def _reverse(
@@ -142,15 +163,21 @@ def _sent(
     node: Tensor, cotangent: Wired, dependent: set[int], templates: Leaves, frame: Frame
 ) -> Iterable[tuple[Tensor, Wired]]:
     """The contributions of a node's cotangent to the nodes below it."""
-    if isinstance(node, Apply) and _only_traced(node, dependent, templates):
+    if isinstance(node, Apply) and _is_series(node, dependent, templates):
+        _constant_exponent(node, dependent)
         terms = traced(node, cotangent, templates)
-        exponent = any(id(a) in dependent for a in node.args[1:])
-        if terms is None or exponent:
-            raise missing(node, int(exponent), templates)
+        if terms is None:
+            return [(node.args[0], through_block(node, cotangent, frame, True))]
         sent = [(node.args[0], apply(local, left, frame, True)) for left, local in terms]
     else:
         sent = [(child, apply(local, cotangent, frame, True)) for child, local in jacobian(node, dependent, templates)]
     return [(child, value) for child, value in sent if value is not None]
+
+
+def _constant_exponent(node: Apply, dependent: set[int]) -> None:
+    for k, argument in enumerate(node.args[1:], 1):
+        if id(argument) in dependent:
+            raise missing(node, k)
 
 
 def _forward(order: list[Tensor], dependent: set[int], templates: Leaves, frame: Frame) -> Wired | None:
@@ -162,6 +189,11 @@ def _forward(order: list[Tensor], dependent: set[int], templates: Leaves, frame:
         if isinstance(node, Variable):
             ends = tuple(range(node.order))
             tangents[id(node)] = Wired(ONE, None, (), (*ends, *ends))
+            continue
+        if isinstance(node, Apply) and _is_series(node, dependent, templates):
+            _constant_exponent(node, dependent)
+            tangent = tangents[id(node.args[0])]
+            tangents[id(node)] = None if tangent is None else through_block(node, tangent, frame, False)
             continue
         values: list[Wired] = []
         for child, local in jacobian(node, dependent, templates):

@@ -9,9 +9,9 @@ from tensorgrad.calculus.leaves import Leaves, Template, composite_key, peel
 from tensorgrad.calculus.template import Instance
 from tensorgrad.calculus.wired import Local, Wired, fresh
 from tensorgrad.errors import UnsupportedError
-from tensorgrad.function import Function
+from tensorgrad.function import PLACES, Function
 from tensorgrad.sizes import ONE, Poly, as_poly
-from tensorgrad.tensor import Apply, Expectation, Product, Rename, Sum, Tensor, Unit, Variable
+from tensorgrad.tensor import Apply, Expectation, Product, Rename, Sum, Tensor, Unit, Variable, walk
 
 if TYPE_CHECKING:
     from tensorgrad.notation import Condition
@@ -80,8 +80,8 @@ def _leaf(node: Apply, argument: int, leaves: Leaves) -> list[Local]:
         _require(template, node, leaves)
         return Instance(template, node).terms(node.edges)
     if has_derivative_function(function, leaves):
-        return [_opaque(node)]
-    raise missing(node, argument, leaves)
+        return [_opaque(node, argument)]
+    raise missing(node, argument)
 
 
 def has_derivative_function(function: Function, leaves: Leaves) -> bool:
@@ -92,17 +92,17 @@ def has_derivative_function(function: Function, leaves: Leaves) -> bool:
     return function.derivative not in derivatives and any(d > function.derivative for d in derivatives)
 
 
-def _opaque(node: Apply) -> Local:
-    """The Jacobian of f is d(f): the same edges, and for a function of a vector one group more."""
-    function, arg = node.function.differentiate(), node.args[0]
-    if node.function.elementwise:
-        return Local(ONE, (Apply(function, node.args),), arg.edges, node.edges, node.sizes)
-    taken = {*node.edges, *arg.edges}
+def _opaque(node: Apply, argument: int) -> Local:
+    """The Jacobian of f in an argument is d(f): the same edges, and once more the groups that are acted on there."""
+    function, arg, groups = node.function.differentiate(argument), node.args[argument], node.acted[argument]
+    taken = {*node.edges, *(e for a in node.args for e in a.edges)}
     bound: dict[str, str] = {}
-    for edge in node.acted[0][0]:
+    for edge in (e for group in groups for e in group):
         bound[edge] = fresh(taken)
         taken.add(bound[edge])
-    part = Apply(function, node.args, node.acted, (*node.produced, tuple(bound.values())))
+    place = node.function.place(argument)
+    new = tuple(tuple(bound[e] for e in group) for group in groups)
+    part = Apply(function, node.args, node.acted, (*node.produced[:place], *new, *node.produced[place:]))
     return Local(ONE, (part,), tuple(bound.get(e, e) for e in arg.edges), node.edges, part.sizes)
 
 
@@ -148,16 +148,21 @@ def traced(node: Apply, cotangent: Wired, leaves: Leaves) -> list[tuple[Wired, L
     return [(left, local) for local in Instance(template, node).terms(batch)]
 
 
-def missing(node: Apply, argument: int, leaves: Leaves) -> UnsupportedError:
+def missing(node: Apply, argument: int) -> UnsupportedError:
     """What to say of a function without a derivative rule."""
     name = str(node.function)
+    if name in PLACES:
+        return UnsupportedError(
+            f"the derivative of {name}: it jumps from one position to another, so its derivative is 0 or undefined; "
+            "differentiate what is found at the position instead, F.max, F.sort or F.gather"
+        )
+    if name == "onehot":
+        return UnsupportedError(
+            "the derivative of a one-hot vector in its position, which is an integer; differentiate in the table that it "
+            "selects from"
+        )
     if argument:
         return UnsupportedError(f"the derivative of {name} in its argument {argument + 1}; keep that one constant")
-    if node.function.name in leaves.traces:
-        return UnsupportedError(
-            f"the derivative of {name} outside a trace; under a trace, as in tr({name}(...)), it is known: "
-            f"take the trace, or add a line for {name} to rules/derivatives.rules"
-        )
     return UnsupportedError(
         f"the derivative of {name}: rules/derivatives.rules has no line for it; add one, or write the expression "
         f"without {name}"
@@ -167,9 +172,10 @@ def missing(node: Apply, argument: int, leaves: Leaves) -> UnsupportedError:
 def _require(template: Template, node: Apply, leaves: Leaves) -> None:
     """Facts a matrix rule needs beyond those that make its function defined must be known where it is used.
 
-    Rules of elementwise functions need none: where their right side is defined, it is the derivative.
+    Rules of elementwise functions need none, nor do those whose right side is defined wherever the function is: such
+    conditions say where there is a derivative.
     """
-    if node.function.elementwise:
+    if node.function.elementwise or not any(_partial(n, node.function) for n in walk(template.right)):
         return
     for condition in template.conditions:
         fact = condition.fact
@@ -181,6 +187,10 @@ def _require(template: Template, node: Apply, leaves: Leaves) -> None:
                 f"the derivative of {node.function} where its argument may not be {fact.name}; "
                 f"state {fact.name}(...) of the argument"
             )
+
+
+def _partial(t: Tensor, function: Function) -> bool:
+    return isinstance(t, Apply) and bool(t.function.domain) and t.function.domain != function.domain
 
 
 def _known(fact: str, arg: Tensor, edges: tuple[str, ...], leaves: Leaves) -> bool:

@@ -16,6 +16,7 @@ from tensorgrad.errors import UnsupportedError
 from tensorgrad.sizes import ONE, ZERO, Poly
 from tensorgrad.tensor import (
     Apply,
+    Convolution,
     Delta,
     Groups,
     Product,
@@ -64,7 +65,8 @@ class Instance:
         for edge, group in zip(self.template.acted, self.groups, strict=True):
             names[edge] = tuple(bound[e] for e in group)
         for edge, source in zip(self.template.produced, self.node.function.produces, strict=False):
-            self.known[edge] = source
+            if not isinstance(source, Poly):
+                self.known[edge] = source
         self.known.update(zip(self.template.acted, range(len(self.groups)), strict=True))
         sizes = {**{e: self.sizes[e] for e in outer}, **dict(zip(inner, self.argument.dims, strict=True))}
         value = self.build(self.template.right, names, self.known)
@@ -98,6 +100,11 @@ class Instance:
                 return self._delta(t, names, known)
             case Zero():
                 return Scalar(ZERO)
+            case Convolution():
+                if any(len(names[e]) != 1 for e in t.edges):
+                    raise UnsupportedError(f"the derivative of {self.node.function} of groups of several edges")
+                dims = tuple(d.substitute(self.symbols) for d in t.dims)
+                return Convolution(tuple(names[e][0] for e in t.edges), dims, t.steps, t.offset)
             case Sum():
                 return _plus([self.build(term, names, known) for term in t.terms], t.weights)
             case Product():
@@ -157,9 +164,10 @@ class Instance:
                 return found
             case Apply():
                 own = places(t.args[0])
-                found = self._inferred(t.args[0]) if t.function.elementwise else {}
+                bound = {e for groups in t.acted for group in groups for e in group}
+                found = {e: g for arg in t.args for e, g in self._inferred(arg).items() if e not in bound}
                 for group, source in zip(t.produced, t.function.produces, strict=True):
-                    acted = t.acted[0][source][0]
+                    acted = "" if isinstance(source, Poly) else t.acted[0][source][0]
                     if acted in own:
                         found[group[0]] = own[acted]
                 return found
@@ -180,8 +188,12 @@ class Instance:
         for arg, groups in zip(t.args, t.acted, strict=True):
             place = next((k for k, v in enumerate(self.template.variables) if groups and names_variable(arg, v)), None)
             if place is None:
-                bound = {g[0]: self._fresh(1) for g in groups}
-                args.append(self.build(arg, {**names, **bound}, known))
+                inferred = self._inferred(arg)
+                bound = {
+                    g[0]: self._fresh(len(self.group_dims[inferred[g[0]]]) if g[0] in inferred else 1) for g in groups
+                }
+                inside = {**known, **{e: inferred[e] for e in bound if e in inferred}}
+                args.append(self.build(arg, {**names, **bound}, inside))
                 acted.append(tuple(bound[g[0]] for g in groups))
             else:
                 own = places(arg)

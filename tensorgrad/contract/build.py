@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tensorgrad.contract.coefficients import Term, settled
 from tensorgrad.contract.program import (
@@ -10,11 +11,13 @@ from tensorgrad.contract.program import (
     Arrange,
     Call,
     Contract,
+    Gather,
     Input,
     Make,
     Operand,
     Program,
     Scale,
+    Scatter,
     Select,
 )
 from tensorgrad.contract.share import Contraction, plan_together
@@ -178,7 +181,10 @@ class _Builder:
         piece = contraction.task.pieces[k]
         if piece.handle < FLAT:
             return Operand(self._fusion([contraction.task.dims[e] for e in piece.axes]), piece.axes, piece.views)
-        views = tuple(Select(v.edge, self.values[v.index]) if isinstance(v, Select) else v for v in piece.views)
+        views = tuple(
+            replace(v, index=self.values[v.index]) if isinstance(v, Select | Gather | Scatter) else v
+            for v in piece.views
+        )
         return Operand(self.values[piece.handle], piece.axes, views)
 
     def _fusion(self, dims: Sequence[Poly]) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tensorgrad.contract.program import Call
 from tensorgrad.errors import UnsupportedError
+from tensorgrad.sizes import Poly
 
 if TYPE_CHECKING:
     from tensorgrad.contract.torch_source import Source
@@ -36,6 +37,11 @@ ACTING = {
     "log_softmax": "torch.log_softmax({}, dim=-1)",
     "logsumexp": "torch.logsumexp({}, dim=-1)",
     "max": "torch.amax({}, dim=-1)",
+    "prod": "torch.prod({}, dim=-1)",
+    "hardmax": "tf.hardmax({})",
+    "argmax": "tf.position(torch.argmax({0}, dim=-1), {0})",
+    "argsort": "tf.position(torch.argsort({0}, dim=-1), {0})",
+    "cholesky": "tf.cholesky({})",
     "inv": "torch.linalg.inv({})",
     "pinv": "torch.linalg.pinv({})",
     "adj": "tf.adjugate({})",
@@ -54,17 +60,22 @@ def call_source(source: Source, call: Call) -> tuple[str, bool]:
     if name == "pow" and not call.function.derivative:
         return _power(source, call)
     args = [_argument(source, call, k) for k in range(len(call.args))]
-    if call.function.elementwise:
+    if call.function.elementwise and len(args) == 1:
         return f"{_elementwise(source, call)}({', '.join(args)})", False
     if not call.function.known:
         parameter = source.parameter(name)
-        text = f"tf.of_vector({parameter}, {call.function.derivative})({args[0]})"
+        batch = len({b for _, labels in call.args for b in labels if b >= 0})
+        text = f"tf.unknown({parameter}, {call.function.acts}, {call.function.by}, {batch})({', '.join(args)})"
     elif call.function.derivative:
         raise UnsupportedError(f"the value of {call.function}, whose derivative has no rule")
     elif name == "matpow":
         exponent = source.literal(call.args[1][0])
         whole = exponent is not None and exponent.strip("()-").isdigit()
         text = f"torch.linalg.matrix_power({args[0]}, {exponent})" if whole else f"tf.matpow({args[0]}, {args[1]})"
+    elif name == "onehot":
+        (length,) = call.function.produces
+        assert isinstance(length, Poly)
+        text = f"tf.onehot({args[0]}, {source.size(length)})"
     elif name in ACTING:
         text = ACTING[name].format(args[0])
     else:
@@ -114,7 +125,7 @@ def _produced(source: Source, call: Call, text: str) -> str:
     """Split the produced axes into their groups' axes."""
     position = len({b for _, ls in call.args for b in ls if b >= 0})
     for group in call.function.produces:
-        length = call.groups[group]
+        length = 1 if isinstance(group, Poly) else call.groups[group]
         if length > 1:
             sizes = ", ".join(source.size(d) for d in call.dims[position : position + length])
             text = f"{text}.unflatten({position}, ({sizes}))"

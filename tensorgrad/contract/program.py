@@ -32,11 +32,25 @@ class Fuse:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A view: the edge `long` becomes `start` and `offset`, with entry start + offset (a convolution's input)."""
+    """A view: the edge `long` becomes `parts`, with the entry offset + the sum of steps * parts, 0 outside its range."""
 
     long: int
-    start: int
-    offset: int
+    parts: Legs
+    steps: tuple[int, ...]
+    offset: Poly
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The other way: the edge `part` becomes `long` and the `others`, with the entry j where
+    long = offset + step * j + the sum of steps * others, 0 where there is none."""
+
+    part: int
+    step: int
+    long: int
+    others: Legs
+    steps: tuple[int, ...]
+    offset: Poly
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +61,26 @@ class Select:
     index: int
 
 
-View = Split | Fuse | Window | Select
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """The entries number `index` (a value on the edges `legs`) along an edge, which those of `legs` replace that the
+    operand has not; along the others positions and entries go together."""
+
+    edge: int
+    index: int
+    legs: Legs
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """The transpose: entries on the edges `legs` are added up at the positions `index` of the edge `edge`."""
+
+    edge: int
+    index: int
+    legs: Legs
+
+
+View = Split | Fuse | Window | Spread | Select | Gather | Scatter
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +109,17 @@ def viewed(legs: Legs, view: View) -> Legs:
         case Fuse(fused, parts):
             k = min(legs.index(p) for p in parts)
             return (*legs[:k], fused, *(e for e in legs[k:] if e not in parts))
-        case Window(long, start, offset):
+        case Window(long, parts):
             k = legs.index(long)
-            return (*legs[:k], start, offset, *legs[k + 1 :])
+            return (*legs[:k], *parts, *legs[k + 1 :])
+        case Spread(part, _, long, others):
+            k = legs.index(part)
+            return (*legs[:k], long, *others, *legs[k + 1 :])
+        case Gather(edge, _, own):
+            k = legs.index(edge)
+            return (*legs[:k], *(e for e in own if e not in legs), *legs[k + 1 :])
+        case Scatter(edge, _, own):
+            return (edge, *(e for e in legs if e not in own))
         case Select(edge, _):
             k = legs.index(edge)
             return legs[:k] + legs[k + 1 :]
@@ -115,7 +156,7 @@ class Contract:
     @property
     def inputs(self) -> tuple[int, ...]:
         """The values read."""
-        indices = [v.index for o in self.operands for v in o.views if isinstance(v, Select)]
+        indices = [v.index for o in self.operands for v in o.views if isinstance(v, Select | Gather | Scatter)]
         return (*(o.value for o in self.operands), *indices)
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tensorgrad.contract.program import Fuse, Legs, Select, Split, View, Window, viewed
-from tensorgrad.diagram import Leaf, Network, Store
+from tensorgrad.contract.program import Fuse, Gather, Legs, Scatter, Select, Split, Spread, View, Window, viewed
+from tensorgrad.diagram import Application, Leaf, Network, Store
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Convolution, Unit
@@ -69,7 +69,7 @@ class Task:
     @property
     def handles(self) -> list[int]:
         """The values it reads."""
-        selected = [v.index for p in self.pieces for v in p.views if isinstance(v, Select)]
+        selected = [v.index for p in self.pieces for v in p.views if isinstance(v, Select | Gather | Scatter)]
         return [*(p.handle for p in self.pieces), *selected]
 
 
@@ -92,6 +92,7 @@ class _Preparation:
         self._diagonals()
         self._selects()
         self._windows()
+        self._positions()
         flats = [flat for flat in self.flats if not self._fuse(*flat)]
         flats = self._barriers(flats)
         parts: dict[int, Legs] = {}
@@ -144,22 +145,29 @@ class _Preparation:
     def _diagonals(self) -> None:
         """Diagonals of operands on which a view will be taken come first: views name edges."""
         structural = {e for fused, legs in self.flats for e in (fused, *legs)}
-        structural |= {e for p in self.pieces if self._leaf(p) is not None for e in p.axes}
+        structural |= {e for p in self.pieces if self._leaf(p) is not None or self._is_onehot(p) for e in p.axes}
         for k, piece in enumerate(self.pieces):
             repeats = len(set(piece.axes)) < len(piece.axes)
-            if repeats and structural.intersection(piece.axes) and self._leaf(piece) is None:
+            plain = self._leaf(piece) is None and not self._is_onehot(piece)
+            if repeats and structural.intersection(piece.axes) and plain:
                 self.pieces[k] = self._contracted([piece], tuple(dict.fromkeys(piece.axes)))
 
     def _leaf(self, piece: Piece) -> Unit | Convolution | None:
         node = self.store.nodes[piece.handle]
         return node.tensor if isinstance(node, Leaf) and isinstance(node.tensor, Unit | Convolution) else None
 
+    def _is_onehot(self, piece: Piece) -> bool:
+        node = self.store.nodes[piece.handle]
+        return isinstance(node, Application) and node.function.known and node.function.name == "onehot"
+
     def _partner(self, piece: Piece, edge: int) -> Piece | None:
         """The one other operand on an edge that nothing else uses."""
         if self._uses(edge) != 2 or self._flat_uses(edge) or edge in self.boundary:
             return None
         found = [p for p in self.pieces if p is not piece and edge in p.legs]
-        return found[0] if found and self._leaf(found[0]) is None else None
+        if not found or self._leaf(found[0]) is not None or self._is_onehot(found[0]):
+            return None
+        return found[0]
 
     def _selects(self) -> None:
         for piece in list(self.pieces):
@@ -172,16 +180,58 @@ class _Preparation:
 
     def _windows(self) -> None:
         for piece in list(self.pieces):
-            if isinstance(self._leaf(piece), Convolution):
-                long, start, offset = piece.axes
-                partner = self._partner(piece, long)
-                d = self.node.dims
-                if partner is None or len({long, start, offset}) < 3 or d[long] is not d[start] + d[offset] - 1:
-                    continue
-                if start in partner.legs or offset in partner.legs:
-                    continue
-                self.pieces.remove(piece)
-                partner.see(Window(long, start, offset), piece.members[0])
+            leaf = self._leaf(piece)
+            if isinstance(leaf, Convolution) and len(set(piece.axes)) == len(piece.axes):
+                self._look_through(piece, leaf)
+
+    def _look_through(self, piece: Piece, leaf: Convolution) -> None:
+        """A convolution seen as a view of the one operand on its long edge, or else of that on one of the others."""
+        steps = dict(zip(piece.axes[1:], leaf.steps, strict=True))
+        for edge in piece.axes:
+            partner = self._partner(piece, edge)
+            others = tuple(e for e in piece.axes[1:] if e != edge)
+            if partner is None or any(e in partner.legs for e in piece.axes if e != edge):
+                continue
+            own = tuple(steps[e] for e in others)
+            self.pieces.remove(piece)
+            long = piece.axes[0]
+            partner.see(
+                Window(long, others, own, leaf.offset)
+                if edge == long
+                else Spread(edge, steps[edge], long, others, own, leaf.offset),
+                piece.members[0],
+            )
+            return
+
+    def _positions(self) -> None:
+        """One-hot vectors of positions: entries are looked up, or added up at the positions, never multiplied."""
+        vectors = [p for p in self.pieces if self._is_onehot(p) and len(set(p.axes)) == len(p.axes)]
+        for see in (self._gather, self._scatter):
+            for piece in vectors:
+                if piece in self.pieces and see(piece):
+                    self.pieces.remove(piece)
+
+    def _gather(self, piece: Piece) -> bool:
+        edge, index, legs = self._onehot(piece)
+        partner = self._partner(piece, edge)
+        if partner is not None:
+            partner.see(Gather(edge, index, legs), piece.members[0])
+        return partner is not None
+
+    def _scatter(self, piece: Piece) -> bool:
+        edge, index, legs = self._onehot(piece)
+        partner = self._partner(piece, legs[0]) if legs else None
+        if partner is None or edge in partner.legs or any(self._partner(piece, e) is not partner for e in legs):
+            return False
+        partner.see(Scatter(edge, index, legs), piece.members[0])
+        return True
+
+    def _onehot(self, piece: Piece) -> tuple[int, int, Legs]:
+        """The edge of a one-hot vector, the handle of its position and the edges that this has."""
+        node = self.store.nodes[piece.handle]
+        assert isinstance(node, Application)
+        ((index, labels),) = node.args
+        return piece.axes[-1], index, tuple(piece.axes[b] for b in labels)
 
     def _fuse(self, fused: int, parts: Legs) -> bool:
         """Fuse where nothing sees the parts one by one: on one operand, or in the boundary."""

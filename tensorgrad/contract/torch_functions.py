@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import permutations
 
 import torch
@@ -42,19 +42,93 @@ def adjugate(x: torch.Tensor) -> torch.Tensor:
 
 
 def logm(x: torch.Tensor) -> torch.Tensor:
-    """The principal logarithm of a diagonalisable matrix."""
-    return _of_eigenvalues(x, torch.log)
+    """The principal logarithm; NaN where an eigenvalue is not positive and real."""
+    return _principal(x, torch.log, _logm)
 
 
 def sqrtm(x: torch.Tensor) -> torch.Tensor:
-    """The principal square root of a diagonalisable matrix."""
-    return _of_eigenvalues(x, torch.sqrt)
+    """The principal square root; NaN where an eigenvalue is negative."""
+    return _principal(x, torch.sqrt, _sqrtm)
 
 
-def _of_eigenvalues(x: torch.Tensor, function: Function) -> torch.Tensor:
+def _principal(x: torch.Tensor, scalar: Function, general: Function) -> torch.Tensor:
+    """By eigenvectors; where these are ill-conditioned (defective matrices) by the iteration `general`."""
     values, vectors = torch.linalg.eig(x)
-    result = torch.linalg.solve(vectors, vectors * function(values).unsqueeze(-2), left=False)
-    return result.real.to(x.dtype)
+    condition = torch.linalg.cond(vectors)
+    safe = torch.where(
+        (condition < _WELL)[..., None, None], vectors, torch.eye(x.shape[-1], device=x.device).to(vectors)
+    )
+    result = torch.linalg.solve(safe, safe * scalar(values).unsqueeze(-2), left=False).real.to(x.dtype)
+    if (condition >= _WELL).any():
+        result = torch.where((condition < _WELL)[..., None, None], result, general(x))
+    largest = values.abs().amax(dim=-1, keepdim=True)
+    cut = (values.imag.abs() <= 1e-7 * largest) & (values.real < -1e-12 * largest)
+    return torch.where(cut.any(dim=-1)[..., None, None], torch.full_like(result, torch.nan), result)
+
+
+_WELL = 1e3
+
+
+def _sqrtm(x: torch.Tensor) -> torch.Tensor:
+    """The product form of the Denman-Beavers iteration with determinantal scaling (Higham, algorithm 6.29)."""
+    n = x.shape[-1]
+    identity = torch.eye(n, dtype=x.dtype, device=x.device)
+    root, m = x, x
+    for k in range(40):
+        inverse = torch.linalg.inv_ex(m).inverse
+        mu = torch.ones_like(x[..., :1, :1])
+        if k < 6:
+            mu = torch.linalg.slogdet(m).logabsdet.div(-2 * n).exp()[..., None, None]
+        root = mu * root @ (identity + inverse / mu**2) / 2
+        m = (identity + (mu**2 * m + inverse / mu**2) / 2) / 2
+        if (m - identity).abs().amax() < 4 * n * torch.finfo(x.dtype).eps:
+            break
+    return root
+
+
+def _logm(x: torch.Tensor) -> torch.Tensor:
+    """Inverse scaling and squaring: log(x) = 2**k log(x**(1 / 2**k)), the last by Gauss-Legendre quadrature of
+    the integral of (r - I) ((1 - t) I + t r)**-1 over t."""
+    identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+    root, times = x, 0
+    while times < 40 and float((root - identity).abs().sum(dim=-1).amax()) > 0.25:
+        root, times = _sqrtm(root), times + 1
+    result = torch.zeros_like(x)
+    for node, weight in _GAUSS:
+        result = result + weight * torch.linalg.inv_ex(identity + node * (root - identity)).inverse @ (root - identity)
+    return 2**times * result
+
+
+def _gauss_legendre(count: int) -> list[tuple[float, float]]:
+    """Nodes and weights on (0, 1), from the Jacobi matrix of the Legendre polynomials (Golub and Welsch)."""
+    k = torch.arange(1, count, dtype=torch.float64)
+    beside = k / torch.sqrt(4 * k * k - 1)
+    values, vectors = torch.linalg.eigh(torch.diag(beside, 1) + torch.diag(beside, -1))
+    return [((1 + float(v)) / 2, float(w)) for v, w in zip(values, vectors[0] ** 2, strict=True)]
+
+
+_GAUSS = _gauss_legendre(8)
+
+
+def hardmax(x: torch.Tensor) -> torch.Tensor:
+    """1 at the (first) greatest entry along the last axis, else 0."""
+    return onehot(torch.argmax(x, dim=-1), x.shape[-1]).to(x.dtype)
+
+
+def position(index: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Positions as numbers of the dtype that the program computes in."""
+    return index.to(like.dtype)
+
+
+def onehot(index: torch.Tensor, length: int) -> torch.Tensor:
+    """1 at the position `index`, else 0, on a new last axis."""
+    places = torch.arange(length, device=index.device)
+    return (index.unsqueeze(-1) == places).to(index.dtype)
+
+
+def cholesky(x: torch.Tensor) -> torch.Tensor:
+    """Of the symmetric part."""
+    return torch.linalg.cholesky((x + x.mT) / 2)
 
 
 def matpow(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
@@ -64,6 +138,82 @@ def matpow(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
     powers = exponent.expand(batch).reshape(-1).tolist()
     made = [torch.linalg.matrix_power(m, round(p)) for m, p in zip(matrices, powers, strict=True)]
     return torch.stack(made).reshape(*batch, *x.shape[-2:])
+
+
+def convolution(
+    shape: Sequence[int], steps: Sequence[int], offset: int, dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    """1 where the first index is offset + the sum of steps * the others."""
+    places = [torch.arange(n, device=device).reshape(-1, *(1,) * (len(shape) - 1 - k)) for k, n in enumerate(shape)]
+    total = sum(
+        (step * place for step, place in zip(steps, places[1:], strict=True)), torch.tensor(offset, device=device)
+    )
+    return (places[0] == total).to(dtype)
+
+
+def window(x: torch.Tensor, axis: int, counts: Sequence[int], steps: Sequence[int], offset: int) -> torch.Tensor:
+    """The axis seen as axes of lengths `counts`: entry offset + the sum of steps * positions, 0 outside its range."""
+    last = offset + sum(s * (n - 1) for s, n in zip(steps, counts, strict=True))
+    before, after = max(0, -offset), max(0, last - x.shape[axis] + 1)
+    if before or after:
+        padding = [0, 0] * (x.dim() - 1 - axis) + [before, after]
+        x = torch.nn.functional.pad(x, padding)
+    stride = x.stride()
+    inner = [s * stride[axis] for s in steps]
+    size = (*x.shape[:axis], *counts, *x.shape[axis + 1 :])
+    strides = (*stride[:axis], *inner, *stride[axis + 1 :])
+    return x.as_strided(size, strides, x.storage_offset() + (offset + before) * stride[axis])
+
+
+def spread(
+    x: torch.Tensor, axis: int, length: int, step: int, counts: Sequence[int], steps: Sequence[int], offset: int
+) -> torch.Tensor:
+    """The axis j seen as an axis i of this length and others k: entry j where i = offset + step * j + steps * k."""
+    reach = sum(s * (n - 1) for s, n in zip(steps, counts, strict=True))
+    shape = list(x.shape)
+    # Position i + reach - steps * k of the line holds the entry j with that i - steps * k = offset + step * j.
+    first = offset + reach
+    skipped = max(0, -(first // step)) if first < 0 else 0
+    fitting = min(x.shape[axis], max(0, -(-(length + reach - first) // step)))
+    shape[axis] = length + reach
+    line = torch.zeros(shape, dtype=x.dtype, device=x.device)
+    if fitting > skipped:
+        places = slice(first + step * skipped, first + step * (fitting - 1) + 1, step)
+        line[(slice(None),) * axis + (places,)] = x.narrow(axis, skipped, fitting - skipped)
+    seen = window(line, axis, (length, *counts), (1, *steps), 0)
+    return seen.flip(tuple(range(axis + 1, axis + 1 + len(counts)))) if counts else seen
+
+
+def gather(x: torch.Tensor, axis: int, index: torch.Tensor, shared: Sequence[tuple[int, int]]) -> torch.Tensor:
+    """Entries along an axis at positions; `shared` are (axis of the index, axis of x) that go together."""
+    places = index.long()
+    if not shared:
+        return x[(slice(None),) * axis + (places,)]
+    of_x = dict(shared)
+    new = [a for a in range(places.dim()) if a not in of_x]
+    order = len(x.shape) - 1 + len(new)
+
+    def position(a: int) -> int:
+        """Where an axis of x stands in the result."""
+        return a if a < axis else a - 1 + len(new)
+
+    own = [position(of_x[a]) if a in of_x else axis + new.index(a) for a in range(places.dim())]
+    moved = places.permute(sorted(range(len(own)), key=own.__getitem__))
+    moved = moved.reshape([places.shape[own.index(k)] if k in own else 1 for k in range(order)])
+    indices = [
+        moved
+        if a == axis
+        else torch.arange(n, device=x.device).reshape([n if k == position(a) else 1 for k in range(order)])
+        for a, n in enumerate(x.shape)
+    ]
+    return x[tuple(indices)]
+
+
+def scatter(x: torch.Tensor, index: torch.Tensor, length: int) -> torch.Tensor:
+    """The leading axes of x, which are those of the index, added up at its positions of a new first axis."""
+    rest = x.shape[index.dim() :]
+    line = torch.zeros((length, *rest), dtype=x.dtype, device=x.device)
+    return line.index_add(0, index.long().reshape(-1), x.reshape(-1, *rest))
 
 
 def levi_civita(order: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
@@ -90,14 +240,24 @@ def _slope(function: Function) -> Function:
     return slope
 
 
-def of_vector(function: Function, times: int = 0) -> Function:
-    """A scalar function of one vector (the last axis), or its gradient, Hessian, ..., over all leading axes."""
-    for _ in range(times):
-        function = torch.func.jacrev(function)
+def unknown(
+    function: Callable[..., torch.Tensor], acts: Sequence[int], by: Sequence[int], batch: int
+) -> Callable[..., torch.Tensor]:
+    """A function of arrays without batch axes, or its derivative in the arguments `by`, over `batch` leading axes.
 
-    def batched(x: torch.Tensor) -> torch.Tensor:
-        n = x.shape[-1]
-        out = torch.func.vmap(function)(x.reshape(-1, n))
-        return out.reshape(*x.shape[:-1], *(n,) * times)
+    Argument k has acts[k] axes of its own, the last ones; batch axes broadcast. Produced axes: the function's, then those
+    of the arguments it is differentiated in.
+    """
+    for k in by:
+        function = torch.func.jacrev(function, argnums=k)
+
+    def batched(*args: torch.Tensor) -> torch.Tensor:
+        own = [a.shape[a.dim() - n :] for a, n in zip(args, acts, strict=True)]
+        lead = torch.broadcast_shapes(*(a.shape[: a.dim() - n] for a, n in zip(args, acts, strict=True)))
+        if not batch:
+            return function(*args)
+        flat = [a.expand(*lead, *s).reshape(-1, *s) for a, s in zip(args, own, strict=True)]
+        out = torch.func.vmap(function)(*flat)
+        return out.reshape(*lead, *out.shape[1:])
 
     return batched

@@ -13,14 +13,17 @@ from tensorgrad.contract.program import (
     Call,
     Contract,
     Fuse,
+    Gather,
     Input,
     Legs,
     Make,
     Operand,
     Program,
     Scale,
+    Scatter,
     Select,
     Split,
+    Spread,
     Step,
     Window,
     viewed,
@@ -32,6 +35,8 @@ from tensorgrad.tensor import Convolution, LeviCivita, Unit, Variable
 
 _RESERVED = {"torch", "tf", "dtype", "device", "int"}
 LONGEST_SUM = 12
+_EXACT = 1 << 53
+"""Larger integers are not exact in float64, and torch takes none beyond 64 bits."""
 
 
 class Source:
@@ -97,6 +102,8 @@ class Source:
 
     def number(self, value: Poly) -> str:
         """A coefficient or size as Python."""
+        if value.is_constant and max(abs(value.number.numerator), value.number.denominator) > _EXACT:
+            return repr(float(value.number))
         names = {s: Poly.symbol(self._symbol(s)) for s in value.symbols}
         return str(value.substitute(names))
 
@@ -209,9 +216,19 @@ class Source:
                     order = [*order, *parts, *(e for e in legs[start:] if e not in parts)]
                     text = self._turned(text, [legs.index(e) for e in order])
                     text = f"{text}.flatten({len(order[: order.index(parts[0])])}, {order.index(parts[-1])})"
-                case Window(long, _, offset):
-                    k = legs.index(long)
-                    text = f"{text}.unfold({k}, {self.size(dims[offset])}, 1).movedim(-1, {k + 1})"
+                case Window(long, parts, steps, offset):
+                    counts = self.shape([dims[p] for p in parts])
+                    text = f"tf.window({text}, {legs.index(long)}, {counts}, {steps}, {self.size(offset)})"
+                case Spread(part, step, long, others, steps, offset):
+                    counts = self.shape([dims[p] for p in others])
+                    sizes = f"{self.size(dims[long])}, {step}, {counts}, {steps}, {self.size(offset)}"
+                    text = f"tf.spread({text}, {legs.index(part)}, {sizes})"
+                case Gather(edge, index, own):
+                    shared = tuple((own.index(e), legs.index(e)) for e in own if e in legs)
+                    text = f"tf.gather({text}, {legs.index(edge)}, {self.tensor(index)}, {shared})"
+                case Scatter(edge, index, own):
+                    order = [legs.index(e) for e in own] + [k for k, e in enumerate(legs) if e not in own]
+                    text = f"tf.scatter({self._turned(text, order)}, {self.tensor(index)}, {self.size(dims[edge])})"
                 case Select(edge, index):
                     text = f"{text}.select({legs.index(edge)}, int({self._names[index].strip('()')}))"
             legs = viewed(legs, view)
@@ -321,5 +338,5 @@ class Source:
         if isinstance(t, LeviCivita):
             return f"tf.levi_civita({t.order}, dtype, device)"
         assert isinstance(t, Convolution)
-        i, j, k = (f"torch.arange({self.size(d)}, device=device)" for d in self.program.dims[step.target])
-        return f"({i}[:, None, None] == {j}[:, None] + {k}).to(dtype)"
+        shape = self.shape(self.program.dims[step.target])
+        return f"tf.convolution({shape}, {t.steps}, {self.size(t.offset)}, dtype, device)"

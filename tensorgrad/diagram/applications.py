@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.draft import FLAT, Draft
@@ -165,6 +166,9 @@ def _call(store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[i
     batch = {label: draft.edge(dims[label]) for label in sorted(d for d in dims if d >= 0)}
     produced: list[list[int]] = []
     for source in function.produces:
+        if isinstance(source, Poly):
+            produced.append(draft.edges([source]))
+            continue
         start = sum(groups[:source])
         produced.append(draft.edges(dims[-1 - k] for k in range(start, start + groups[source])))
     draft.boundary = [*batch.values(), *(e for group in produced for e in group)]
@@ -242,7 +246,7 @@ def _split_label(call: Call, label: int, parts: Sequence[Poly]) -> dict[int, lis
         before += call.groups[group]
         group += 1
     for number, source in enumerate(call.function.produces):
-        if source == group:
+        if not isinstance(source, Poly) and source == group:
             inner = draft.edges(parts)
             place = acted - before
             fused = call.produced[number][place]
@@ -294,6 +298,7 @@ def _node(store: Store, call: Call) -> tuple[Handle, list[int], bool]:
         generators = _entry_generators(store, call.function, args[0][0], exponent)
     elif len(args) == 1:
         generators = _generators(call.function, node, equal, (labels, swapped), len(dims))
+    generators = (*generators, *_mixed(call.function, node, len(dims)))
     return store.add(_key(node), node, dims, generators), order, swapped
 
 
@@ -324,6 +329,9 @@ def _dims(store: Store, node: Application, batch: int) -> tuple[Poly, ...]:
         sizes.update(zip(labels, store.dims[handle], strict=True))
     dims = [sizes[b] for b in range(batch)]
     for source in node.function.produces:
+        if isinstance(source, Poly):
+            dims.append(source)
+            continue
         start = sum(node.groups[:source])
         dims += [sizes[-1 - k] for k in range(start, start + node.groups[source])]
     return tuple(dims)
@@ -346,7 +354,7 @@ def _generators(
     labels, swapped = chosen
     batch = len([label for label in labels if label >= 0])
     number = {label: b for b, label in enumerate(label for label in labels if label >= 0)}
-    lengths = [node.groups[source] for source in function.produces]
+    lengths = _lengths(node)
     for other, other_swapped in equal:
         moved = [number[label] for label in other if label >= 0]
         produced = list(range(batch, order))
@@ -355,6 +363,23 @@ def _generators(
                 continue
             produced = produced[lengths[0] :] + produced[: lengths[0]]
         found.append((tuple(moved + produced), 1))
-    if function.derivative > 1 and function.acts == (1,):
-        found += [swap(order, [a], [a + 1]) for a in range(order - function.derivative, order - 1)]
     return tuple(g for g in dict.fromkeys(found) if g[0] != tuple(range(order)))
+
+
+def _lengths(node: Application) -> list[int]:
+    """How many axes each produced group has."""
+    return [1 if isinstance(source, Poly) else node.groups[source] for source in node.function.produces]
+
+
+def _mixed(function: Function, node: Application, order: int) -> tuple[Signed, ...]:
+    """Derivatives of an unknown function in one argument may change places: exchanges of their axes."""
+    if function.derivative < 2:
+        return ()
+    lengths = _lengths(node)
+    start, group = order - sum(lengths[function.own :]), function.own
+    blocks: list[tuple[int, list[int]]] = []
+    for argument in function.by:
+        count = sum(lengths[group : group + function.acts[argument]])
+        blocks.append((argument, list(range(start, start + count))))
+        start, group = start + count, group + function.acts[argument]
+    return tuple(swap(order, a, b) for (j, a), (k, b) in pairwise(blocks) if j == k and a)

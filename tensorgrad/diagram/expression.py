@@ -111,7 +111,7 @@ class Expressions:
         produced: list[tuple[str, ...]] = []
         start = batch
         for source in node.function.produces:
-            length = node.groups[source]
+            length = 1 if isinstance(source, Poly) else node.groups[source]
             produced.append(tuple(names[start : start + length]))
             start += length
         result = Apply(node.function, args, acted, tuple(produced))

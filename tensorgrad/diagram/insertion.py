@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.applications import apply
@@ -101,8 +102,7 @@ class Insertion:
                 return self.store.leaf(Leaf(("lc", order), block), block.dims, generators)
             case Convolution():
                 dims = tuple(self.dim(d) for d in block.dims)
-                generators = (swap(3, [1], [2]),) if dims[1] is dims[2] else ()
-                return self.store.leaf(Leaf(("conv", *dims), block), dims, generators)
+                return self._convolution(block, dims)
             case Derivative():
                 raise UnsupportedError("a derivative inside a diagram; calculus.expand takes derivatives first")
             case Expectation():
@@ -116,6 +116,16 @@ class Insertion:
                         by_axis[p] = legs[a]
                     draft.operands.append((handle, by_axis))
                 return self.store.network(draft)
+
+    def _convolution(self, block: Convolution, dims: tuple[Poly, ...]) -> Ref:
+        """Edges of equal sizes and steps may change places."""
+        offset = self.dim(block.offset)
+        same = zip(pairwise(dims[1:]), pairwise(block.steps), strict=True)
+        generators = tuple(
+            swap(len(dims), [k], [k + 1]) for k, ((d, e), (s, t)) in enumerate(same, 1) if d is e and s == t
+        )
+        leaf = Convolution(block.edges, dims, block.steps, offset)
+        return self.store.leaf(Leaf(("conv", *dims, *block.steps, offset), leaf), dims, generators)
 
     @staticmethod
     def _permuted(ref: Ref, perm: Sequence[int]) -> Ref:
@@ -173,7 +183,7 @@ class Insertion:
                     acted += 1
                     local[edge] = -acted
             args.append((self.done[id(arg)], [local[e] for e in arg.edges]))
-        return apply(self.store, t.function, args, groups)
+        return apply(self.store, t.function.with_sizes(self.dim), args, groups)
 
 
 def _terms(block: Sum) -> list[tuple[Tensor, Poly, tuple[int, ...]]]:

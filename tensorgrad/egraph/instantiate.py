@@ -85,8 +85,8 @@ def _lift_node(
         case Apply():
             function = functions.get(node.function.name)
             if function is not None:
-                for _ in range(node.function.derivative):
-                    function = function.differentiate()
+                for argument in node.function.by:
+                    function = function.differentiate(argument)
             return Apply(function or node.function, children, node.acted, node.produced)
         case _:
             return with_children(node, children)

@@ -177,7 +177,11 @@ class Matcher:
         if pattern.name not in self.pattern.rewrite.functions:
             return s if pattern == function else None
         # A rule's f is any function that is defined everywhere: f(0) of a logarithm is not.
-        if function.acts != pattern.acts or pattern.derivative or function.domain:
+        if (
+            (function.acts, function.produces) != (pattern.acts, pattern.produces)
+            or pattern.derivative
+            or function.domain
+        ):
             return None
         known = s.functions.get(pattern.name)
         if known is not None:

@@ -99,15 +99,15 @@ class FunctionIds:
     """Small integers for functions, for egglog's columns."""
 
     def __init__(self) -> None:
-        self._ids: dict[tuple[str, int], int] = {}
+        self._ids: dict[tuple[object, ...], int] = {}
 
     def of(self, function: Function) -> int:
         """The id of a function (the same for equal names and derivatives)."""
-        return self._ids.setdefault((function.name, function.derivative), len(self._ids))
+        return self._ids.setdefault((function.name, *function.by), len(self._ids))
 
     def of_leaf(self, leaf: Leaf) -> int:
         """The id of a structural leaf's kind: unit vector, convolution, Levi-Civita symbol of some order."""
-        return self._ids.setdefault((str(leaf.key[0]), -1 - leaf.tensor.order), len(self._ids))
+        return self._ids.setdefault(("", str(leaf.key[0]), leaf.tensor.order), len(self._ids))
 
 
 def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, int]) -> Pattern | None:

@@ -209,7 +209,9 @@ def _put_node(put: Callable[..., None], handle: int, node: Node, ids: FunctionId
     match node:
         case Application():
             args = [a for a, _ in node.args]
-            put("app_in" if len(args) == 1 else "binary_in", ids.of(node.function), handle, *args, handle)
+            # No rule is about a function of three arguments; congruence is kept in the graph.
+            if len(args) < 3:
+                put("app_in" if len(args) == 1 else "binary_in", ids.of(node.function), handle, *args, handle)
         case Network():
             put("net_in", handle, handle)
             for k, (operand, legs) in enumerate(node.operands):

@@ -1,18 +1,16 @@
 """Functions of tensors with named edges: `import tensorgrad.functions as F`.
 
 Edges are chosen by name: `dim=` takes one name, several, or None for all; `keepdims=True` keeps a reduced edge, with
-the reduced value all along it. What the notation has no form for yet raises UnsupportedError when called.
+the reduced value all along it.
 """
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
-
-from tensorgrad.errors import UnsupportedError
 from tensorgrad.functions.elementwise import (
     abs,
     cos,
     cosh,
+    equal,
     erf,
     exp,
     gelu,
@@ -31,50 +29,70 @@ from tensorgrad.functions.elementwise import (
     tan,
     tanh,
 )
-from tensorgrad.functions.matrix import adjugate, det, expm, inverse, logdet, logm, pinv, solve, sqrtm
-from tensorgrad.functions.reductions import cross_entropy, log_softmax, logsumexp, max, mean, softmax, sum
-from tensorgrad.functions.structure import (
+from tensorgrad.functions.graphs import graph
+from tensorgrad.functions.layers import adamw, cross_entropy, layer_norm, pairwise_distance, sdpa
+from tensorgrad.functions.matrix import adjugate, cholesky, det, expm, inverse, logdet, logm, pinv, solve, sqrtm
+from tensorgrad.functions.opaque import function
+from tensorgrad.functions.polynomials import collect, taylor
+from tensorgrad.functions.reductions import log_softmax, logsumexp, max, mean, prod, softmax, sum
+from tensorgrad.functions.reshaping import (
     Convolution,
+    Reshape,
+    argmax,
+    argsort,
+    concat,
+    flatten,
+    gather,
+    one_hot,
+    sort,
+    window,
+)
+from tensorgrad.functions.structure import (
     Ones,
     diag,
     dot,
-    flatten,
     frobenius2,
-    function,
     kronecker,
-    layer_norm,
+    levi_civita,
     multi_dot,
-    one_hot,
-    pairwise_distance,
-    sdpa,
     symmetrize,
-    taylor,
     trace,
 )
 
 __all__ = [
     "Convolution",
     "Ones",
+    "Reshape",
     "abs",
+    "adamw",
     "adjugate",
+    "argmax",
+    "argsort",
+    "cholesky",
+    "collect",
+    "concat",
     "cos",
     "cosh",
     "cross_entropy",
     "det",
     "diag",
     "dot",
+    "equal",
     "erf",
     "exp",
     "expm",
     "flatten",
     "frobenius2",
     "function",
+    "gather",
     "gelu",
+    "graph",
     "gt",
     "gt0",
     "inverse",
     "kronecker",
     "layer_norm",
+    "levi_civita",
     "log",
     "log_softmax",
     "logdet",
@@ -88,6 +106,7 @@ __all__ = [
     "pairwise_distance",
     "pinv",
     "pow",
+    "prod",
     "relu",
     "sdpa",
     "sigmoid",
@@ -97,6 +116,7 @@ __all__ = [
     "softmax",
     "softplus",
     "solve",
+    "sort",
     "sqrt",
     "sqrtm",
     "sum",
@@ -105,17 +125,5 @@ __all__ = [
     "tanh",
     "taylor",
     "trace",
+    "window",
 ]
-
-LATER = frozenset("prod graph argmax argsort sort equal cholesky adamw collect gather concat window Reshape".split())
-"""Names of the interface that no tensor node expresses yet."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in LATER:
-        raise AttributeError(f"module 'tensorgrad.functions' has no attribute {name!r}")
-
-    def later(*_: object, **__: object) -> NoReturn:
-        raise UnsupportedError(f"F.{name}")
-
-    return later

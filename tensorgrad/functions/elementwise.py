@@ -102,6 +102,11 @@ def gt(left: TensorLike, right: TensorLike) -> Tensor:
     return gt0(tensor(left) - right)
 
 
+def equal(left: TensorLike, right: TensorLike) -> Tensor:
+    """1 where two entries are equal, else 0."""
+    return 1 - _apply("sign", tensor(left) - right) ** 2
+
+
 def maximum(left: TensorLike, right: TensorLike) -> Tensor:
     """The greater of two entries: right + relu(left - right)."""
     return tensor(right) + relu(tensor(left) - right)

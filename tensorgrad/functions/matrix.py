@@ -72,6 +72,11 @@ def sqrtm(t: Tensor, dims: Dims = None) -> Tensor:
     return _keeping("sqrtm", t, dims)
 
 
+def cholesky(t: Tensor, dims: Dims = None) -> Tensor:
+    """The lower triangular L with L @ L.T equal to the symmetric part of `t`, which must be positive definite."""
+    return _keeping("cholesky", t, dims)
+
+
 def solve(t: Tensor, right: Tensor, dims: Dims = None) -> Tensor:
     """x with sum over the columns of t * x = right: `right` with the rows of `t` replaced by its columns.
 

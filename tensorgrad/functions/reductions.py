@@ -46,6 +46,11 @@ def max(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
     return _kept(_acting("max", t, dim, False), t, keepdims)
 
 
+def prod(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
+    """The product of the entries along edges."""
+    return _kept(_acting("prod", t, dim, False), t, keepdims)
+
+
 def logsumexp(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(t))) along edges, computed without overflow."""
     return _kept(_acting("logsumexp", t, dim, False), t, keepdims)
@@ -59,8 +64,3 @@ def softmax(t: Tensor, dim: Dim = None) -> Tensor:
 def log_softmax(t: Tensor, dim: Dim = None) -> Tensor:
     """t - logsumexp(t) along edges."""
     return _acting("log_softmax", t, dim, True)
-
-
-def cross_entropy(t: Tensor, target: Tensor, dim: Dim = None) -> Tensor:
-    """-sum(target * log(softmax(t))) along edges."""
-    return -sum(target * log_softmax(t, dim), chosen(t, dim))

@@ -1,4 +1,4 @@
-"""Contractions, copy tensors, fused edges, opaque functions, and layers made of them."""
+"""Contractions, copy tensors and diagonals."""
 
 from __future__ import annotations
 
@@ -6,32 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
 from itertools import permutations
-from math import factorial
-from typing import Any
 
-from tensorgrad.errors import EdgeError, SizeError, UnsupportedError
-from tensorgrad.function import Function
+from tensorgrad.errors import EdgeError, SizeError
 from tensorgrad.functions.edges import Dim, chosen, fresh, rows_and_columns
-from tensorgrad.functions.reductions import mean, softmax
 from tensorgrad.functions.reductions import sum as sum_
-from tensorgrad.sizes import Poly, SizeLike, size
-from tensorgrad.tensor import (
-    Apply,
-    Delta,
-    Derivative,
-    Flat,
-    Product,
-    Scalar,
-    Sum,
-    Tensor,
-    TensorLike,
-    Unit,
-    Variable,
-    broadcast,
-    power,
-    tensor,
-)
-from tensorgrad.tensor import Convolution as ConvolutionNode
+from tensorgrad.sizes import SizeLike
+from tensorgrad.tensor import Delta, Flat, LeviCivita, Product, Sum, Tensor
 
 
 def Ones(*symbols: SizeLike, edges: Mapping[str, SizeLike] | None = None, **named: SizeLike) -> Tensor:
@@ -113,61 +93,23 @@ def kronecker(first: Tensor, *others: Tensor) -> Tensor:
     return Product((*parts, *flats), first.edges)
 
 
-def flatten(t: Tensor, dims: Dim = None, into: str = "flat") -> Tensor:
-    """Fuse edges, row-major, into the edge `into`."""
-    edges = chosen(t, dims)
-    rest = [e for e in t.edges if e not in edges]
-    inner = dict(zip(edges, fresh(edges, (into, *rest)), strict=True))
-    fused = Flat((into, *inner.values()), tuple(t.sizes[e] for e in edges))
-    return Product((t.rename(inner), fused), (into, *rest))
+def symmetrize(t: Tensor, signed: bool = False, dim: Dim = None) -> Tensor:
+    """The mean of `t` over all permutations of its edges (or of those of `dim`); `signed` weights each with its sign.
 
-
-def one_hot(index: TensorLike, **edge: SizeLike) -> Tensor:
-    """The unit vector that is 1 at `index`, an integer expression of order 0: `one_hot(2, i=n)`."""
-    if len(edge) != 1:
-        raise EdgeError("one_hot makes a vector: name its one edge and size, one_hot(2, i=n)")
-    ((name, dim),) = edge.items()
-    return Unit(tensor(index), size(dim), (name,))
-
-
-def Convolution(*, stride: int = 1, **edges: SizeLike | None) -> Tensor:
-    """1 where input = kernel + output: three edges in this order, `Convolution(i=n, k=3, o=None)`.
-
-    The size of the output may be None: it is input - kernel + 1.
+    >>> from tensorgrad import Variable
+    >>> symmetrize(Variable("A", i="n", j="n"), signed=True)
+    (A - A.T)[i, j] / 2
     """
-    if stride != 1:
-        raise UnsupportedError(f"a convolution with stride {stride}")
-    if len(edges) != 3:
-        raise EdgeError(f"a convolution has three edges, input, kernel and output, not {', '.join(edges) or 'none'}")
-    (first, input_), (second, kernel), (third, output) = edges.items()
-    if input_ is None or kernel is None:
-        raise SizeError("the sizes of a convolution's input and kernel must be given")
-    whole, part = size(input_), size(kernel)
-    return ConvolutionNode((first, second, third), (whole, part, whole - part + 1 if output is None else size(output)))
+    edges = chosen(t, dim)
+    if len({t.sizes[e] for e in edges}) > 1:
+        raise SizeError(f"symmetrize exchanges edges of one size; it was given {_shape(t, edges)}")
+    orders = list(permutations(edges))
+    weights = [Fraction(_sign(edges, order) if signed else 1, len(orders)) for order in orders]
+    return Sum(tuple(t.rename(dict(zip(edges, order, strict=True))) for order in orders), tuple(weights))
 
 
-def function(name: str, produces: Mapping[str, SizeLike], *arguments: Sequence[Any]) -> Tensor:
-    """An opaque smooth function: `function("f", {}, (t, "in"))` acts on t's edge `in`; its other edges are batch edges.
-
-    Its derivatives are opaque functions again. What it `produces` must be as long as an edge of the first argument.
-    """
-    args = [tensor(a[0]) for a in arguments]
-    acted = [tuple((str(e),) for e in a[1:]) for a in arguments]
-    produced: list[int] = []
-    for edge, dim in produces.items():
-        matching = [k for k, group in enumerate(acted[0]) if args[0].sizes[group[0]] is size(dim)]
-        if not matching:
-            raise UnsupportedError(f"{name}: the edge {edge!r} of a size that no edge it acts on has")
-        produced.append(matching[0])
-    made = Function(name, tuple(len(groups) for groups in acted), tuple(produced), known=False)
-    return Apply(made, args, acted, tuple((edge,) for edge in produces))
-
-
-def symmetrize(t: Tensor, signed: bool = False) -> Tensor:
-    """The mean of `t` over all permutations of its edges; `signed` weights each with its sign."""
-    orders = list(permutations(t.edges))
-    weights = [Fraction(_sign(t.edges, order) if signed else 1, len(orders)) for order in orders]
-    return Sum(tuple(t.rename(dict(zip(t.edges, order, strict=True))) for order in orders), tuple(weights))
+def _shape(t: Tensor, edges: Sequence[str]) -> str:
+    return ", ".join(f"{e} of size {t.sizes[e]}" for e in edges)
 
 
 def _sign(edges: Sequence[str], order: Sequence[str]) -> int:
@@ -176,37 +118,10 @@ def _sign(edges: Sequence[str], order: Sequence[str]) -> int:
     return -1 if len(inversions) % 2 else 1
 
 
-def taylor(t: Tensor, x: Variable, step: Tensor, order: int) -> Tensor:
-    """The Taylor polynomial of `t` at x + step: its derivatives up to `order` contracted with powers of `step`."""
-    total, term = t, t
-    for k in range(1, order + 1):
-        names = fresh(x.edges, term.edges)
-        derivative = Derivative(term, x, names)
-        moved = step.rename(dict(zip(x.edges, names, strict=True)))
-        term = Product((derivative, moved), t.edges)
-        total = total + term * Fraction(1, factorial(k))
-    return total
+def levi_civita(*edges: str) -> Tensor:
+    """The Levi-Civita symbol: the sign of the permutation that its indices are, else 0; k edges of size k.
 
-
-def pairwise_distance(left: Tensor, right: Tensor, dim: Dim) -> Tensor:
-    """The squared Euclidean distance along `dim`: sum((left - right)**2); other edges align or broadcast."""
-    difference = broadcast(left, right.sizes) - broadcast(right, left.sizes)
-    return sum_(difference * difference, dim)
-
-
-def layer_norm(t: Tensor, dim: Dim, eps: TensorLike = 0) -> Tensor:
-    """(t - mean) / sqrt(variance + eps) along `dim`."""
-    centred = t - mean(t, dim, keepdims=True)
-    return centred * power(mean(centred * centred, dim) + eps, Fraction(-1, 2))
-
-
-def sdpa(query: Tensor, key: Tensor, value: Tensor, inner: str, keys: str) -> Tensor:
-    """Scaled dot-product attention: softmax over `keys` of query . key / sqrt(inner), times value."""
-    scale = power(Scalar(_size_of(query, inner)), Fraction(-1, 2))
-    scores = dot(query, key, inner) * scale
-    return dot(softmax(scores, keys), value, keys)
-
-
-def _size_of(t: Tensor, edge: str) -> Poly:
-    (name,) = chosen(t, edge)
-    return t.sizes[name]
+    >>> levi_civita("i", "j", "k").shape
+    {'i': 3, 'j': 3, 'k': 3}
+    """
+    return LeviCivita(edges)

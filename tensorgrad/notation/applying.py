@@ -11,6 +11,7 @@ from tensorgrad.notation.source import listed
 from tensorgrad.notation.syntax import Syntax
 from tensorgrad.notation.values import Dim, Edge, Value
 from tensorgrad.notation.vocabulary import Plan, built_in
+from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Delta, Groups, Tensor
 
 
@@ -78,7 +79,8 @@ def along(
     produced = [Edge() if fresh else acted[k] for k in range(len(function.produces))]
     kept = [k for k in range(v.order) if k not in positions]
     edges = (*(v.edges[k] for k in kept), *produced)
-    dims = (*(v.dims[k] for k in kept), *(v.dims[positions[g]] for g in function.produces))
+    own = [Dim(g) if isinstance(g, Poly) else v.dims[positions[g]] for g in function.produces]
+    dims = (*(v.dims[k] for k in kept), *own)
 
     def make(t: Sequence[Tensor]) -> Tensor:
         groups: Groups = tuple((name,) for name in reader.names(acted))

@@ -274,9 +274,11 @@ def _apply(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str], 
         short = yield _by_position(printer, t, letters)
         if short is not None:
             return short
-    if t.function.elementwise:
+    if t.function.elementwise and len(t.args) == 1:
         inner = yield indexed(printer, t.args[0], _restricted(t.args[0], letters), taken, True)
         return call(str(t.function), inner.s)
+    if (not t.function.known and t.function.acts not in ((0,), (1,))) or t.function.own_sizes:
+        return (yield _by_letters(printer, t, letters, taken))
     acted = [group[0] for group in t.acted[0]]
     produced = [group[0] for group in t.produced]
     used = set(letters.values()) | set(taken)
@@ -292,6 +294,22 @@ def _apply(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str], 
         text = yield indexed(printer, argument, _restricted(argument, letters), taken)
         extra.append(text.s)
     return call(f"{t.function}[{', '.join(names)}]", inner.s, *extra)
+
+
+def _by_letters(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str]) -> Printing:
+    """A function of several arguments or with edges of its own: `f[o](X[i, j], y[k])`, in brackets what it produces,
+    with the letters it sums in each argument written there."""
+    used = set(letters.values()) | set(taken)
+    texts: list[str] = []
+    for argument, groups in zip(t.args, t.acted, strict=True):
+        inside = dict(letters)
+        for edge in (e for group in groups for e in group):
+            inside[edge] = fresh(printer, used)
+            used.add(inside[edge])
+        text = yield indexed(printer, argument, _restricted(argument, inside), taken | set(inside.values()), True)
+        texts.append(text.s)
+    made = [letters[e] for group in t.produced for e in group]
+    return call(f"{t.function}[{', '.join(made)}]" if made else str(t.function), *texts)
 
 
 def _plain(t: Tensor) -> bool:

@@ -16,7 +16,6 @@ from tensorgrad.tensor import Tensor, Variable, walk
 
 LATER = {
     "pi": "the number pi",
-    "prod": "prod(x), the product of all entries",
     "block": "block(A, B, C, D), 2 x 2 blocks",
     "concat": "concat",
     "rank": "rank(A)",
@@ -101,6 +100,8 @@ def declarations(t: Tensor) -> str:
         if isinstance(node, Variable):
             found.setdefault(node.name, declaration(node))
         elif isinstance(node, Apply) and not node.function.known:
+            if node.function.own_sizes or node.function.acts not in ((0,), (1,)):
+                continue  # of several arguments, or with edges of its own: a function that only Python declares
             text = f"{node.function.name} : function"
             if node.function.acts[0]:
                 total = size(1)

@@ -7,7 +7,7 @@ from tensorgrad.numeric.facts import holds
 from tensorgrad.numeric.modular import PRIME, NonRationalError, UndefinedError, evaluate_mod
 from tensorgrad.numeric.refute import Counterexample, Search, refute, search, search_fact
 from tensorgrad.numeric.sample import SamplingError, names_of, sample
-from tensorgrad.numeric.unknown import Smooth, SmoothVector
+from tensorgrad.numeric.unknown import Smooth, SmoothMap, SmoothVector
 
 __all__ = [
     "PRIME",
@@ -18,6 +18,7 @@ __all__ = [
     "SamplingError",
     "Search",
     "Smooth",
+    "SmoothMap",
     "SmoothVector",
     "UndefinedError",
     "evaluate",

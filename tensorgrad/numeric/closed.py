@@ -10,6 +10,7 @@ import numpy as np
 
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.function import FUNCTIONS, Function
+from tensorgrad.meaning import hardmax
 
 _SMOOTH = "exp log sqrt sin cos tan sinh cosh tanh sigmoid softplus erf gelu".split()
 _KINKED = {"abs": "sign", "relu": "step"}
@@ -81,14 +82,9 @@ def _log_softmax_jacobian(x: Any) -> Any:
     return np.eye(x.shape[-1]) - _softmax(x)[..., None, :]
 
 
-def _max_gradient(x: Any) -> Any:
-    top = x == x.max(axis=-1, keepdims=True)
-    return np.where(top.sum(axis=-1, keepdims=True) == 1, top * 1.0, np.nan)
-
-
 _FIRST: dict[str, Callable[[Any], Any]] = {
     "logsumexp": _softmax,
     "softmax": _softmax_jacobian,
     "log_softmax": _log_softmax_jacobian,
-    "max": _max_gradient,
+    "max": lambda x: hardmax(np, x),
 }

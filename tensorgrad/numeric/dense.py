@@ -168,7 +168,10 @@ class Dense(ABC):
                 return np.asarray(grid[0] == place, np.int64)
             case Convolution():
                 grid = np.indices(shape)
-                return np.asarray(grid[0] == grid[1:].sum(axis=0), np.int64)
+                place = np.full(shape, int(t.offset.evaluate(self.dims)))
+                for axis, step in zip(grid[1:], t.steps, strict=True):
+                    place = place + step * axis
+                return np.asarray(grid[0] == place, np.int64)
             case LeviCivita():
                 return _levi_civita(len(shape))
             case _:

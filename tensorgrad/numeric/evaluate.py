@@ -13,7 +13,7 @@ from tensorgrad.errors import UnsupportedError, ValueMismatchError
 from tensorgrad.function import Function
 from tensorgrad.numeric.closed import derivative
 from tensorgrad.numeric.dense import Array, Dense, Operand
-from tensorgrad.numeric.unknown import Smooth, SmoothVector
+from tensorgrad.numeric.unknown import Smooth, SmoothMap, SmoothVector
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Delta, Scalar, Tensor, Unit, walk
 
@@ -129,10 +129,38 @@ class Float(Dense):
         for array, acted in zip(parts, t.acted, strict=True):
             bad = ~np.isfinite(array)
             undefined = undefined | (bad.any(axis=tuple(range(-len(acted), 0))) if acted else bad)
-        result = _defined(_meaning(t.function, self.values), parts, [len(acted) for acted in t.acted])
+        result = _defined(self._meaning(t.function, parts), parts, [len(acted) for acted in t.acted])
         result = np.where(undefined.reshape(undefined.shape + (1,) * (result.ndim - len(batch))), np.nan, result)
         whole = np.broadcast_to(result, (*lead, *result.shape[len(batch) :]))
         return whole.reshape(tuple(sizes.values()))
+
+    def _meaning(self, function: Function, args: Sequence[Array]) -> Callable[..., Any]:
+        if not function.known:
+            return self._unknown(function, args)
+        if function.derivative:
+            return derivative(function)
+        meaning = function.meaning
+        if meaning is None:
+            raise UnsupportedError(f"the numeric value of {function}")
+        own = [self._size(p) for p in function.produces if isinstance(p, Poly)]
+        return lambda *a: meaning(np, *a, *own)
+
+    def _unknown(self, function: Function, args: Sequence[Array]) -> Callable[..., Any]:
+        given = self.values.get(function.name)
+        if given is None:
+            raise ValueMismatchError(f"no value for the function {function.name}; give a callable, or a numeric.Smooth")
+        if isinstance(given, SmoothMap):
+            groups = [n for a, k in zip(args, function.acts, strict=True) for n in a.shape[a.ndim - k :]]
+            own = function.produces[: function.own]
+            outputs = tuple(self._size(p) if isinstance(p, Poly) else groups[p] for p in own)
+            return lambda *a: given.at(a, function.acts, function.by, outputs)
+        if function.derivative == 0:
+            return given
+        if not isinstance(given, Smooth | SmoothVector):
+            raise UnsupportedError(
+                f"{function} of a plain callable: give a numeric.Smooth, which knows its derivatives"
+            )
+        return lambda x: given.at(x, function.derivative)
 
 
 def lined(array: Array, arg: Tensor, acted: Sequence[Sequence[str]], batch: tuple[str, ...]) -> Array:
@@ -156,25 +184,3 @@ def _defined(meaning: Callable[..., Any], args: list[Array], acts: list[int]) ->
         clean.append(np.where(bad, filler, array))
     with np.errstate(divide="ignore", invalid="ignore", under="ignore"):
         return np.asarray(meaning(*clean))
-
-
-def _meaning(function: Function, values: Values) -> Callable[..., Any]:
-    if not function.known:
-        return _unknown(function, values)
-    if function.derivative:
-        return derivative(function)
-    meaning = function.meaning
-    if meaning is None:
-        raise UnsupportedError(f"the numeric value of {function}")
-    return lambda *args: meaning(np, *args)
-
-
-def _unknown(function: Function, values: Values) -> Callable[..., Any]:
-    given = values.get(function.name)
-    if given is None:
-        raise ValueMismatchError(f"no value for the function {function.name}; give a callable, or a numeric.Smooth")
-    if function.derivative == 0:
-        return given
-    if not isinstance(given, Smooth | SmoothVector):
-        raise UnsupportedError(f"{function} of a plain callable: give a numeric.Smooth, which knows its derivatives")
-    return lambda x: given.at(x, function.derivative)

@@ -144,7 +144,7 @@ class Hunt:
 
     def given_values(self, dims: Dims, chosen: Mapping[str, float]) -> dict[str, Any]:
         """The chosen numbers with sampled functions; SamplingError when they are not admissible."""
-        values = {f.name: smooth(self.rng, bool(f.acts[0])) for f in self.functions}
+        values = {f.name: smooth(self.rng, f) for f in self.functions}
         values |= {name: np.asarray(number) for name, number in chosen.items()}
         if not admissible(self.variables, self.conditions, values, dims):
             raise SamplingError("the numbers chosen do not satisfy the conditions")

@@ -143,7 +143,7 @@ class _Sampler:
         return True
 
     def attempt(self, styles: Mapping[str, str]) -> dict[str, Any] | None:
-        values: dict[str, Any] = {f.name: smooth(self.rng, bool(f.acts[0])) for f in self.functions}
+        values: dict[str, Any] = {f.name: smooth(self.rng, f) for f in self.functions}
         for variable in self.variables:
             value = draw(self.shapes[variable.name], variable.facts, self.style(styles, variable.name), self.rng)
             if value is None:

@@ -1,0 +1,83 @@
+"""Layers and steps of training, all composed of primitives: their derivatives are derived."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from tensorgrad.errors import EdgeError
+from tensorgrad.functions.edges import Dim, chosen
+from tensorgrad.functions.reductions import log_softmax, mean, softmax
+from tensorgrad.functions.reductions import sum as sum_
+from tensorgrad.functions.structure import dot
+from tensorgrad.sizes import Poly
+from tensorgrad.tensor import Scalar, Tensor, TensorLike, broadcast, power, tensor
+
+
+def cross_entropy(t: Tensor, target: Tensor, dim: Dim = None) -> Tensor:
+    """-sum(target * log(softmax(t))) along edges."""
+    edges = chosen(t, dim)
+    for edge in edges:
+        if edge not in target.edges:
+            raise EdgeError(
+                f"cross_entropy along {edge!r}: the target has no such edge, it has {', '.join(target.edges) or 'none'}; "
+                "for class numbers take F.one_hot(target, ...)"
+            )
+    return -sum_(target * log_softmax(t, edges), edges)
+
+
+def pairwise_distance(left: Tensor, right: Tensor, dim: Dim) -> Tensor:
+    """The squared Euclidean distance along `dim`: sum((left - right)**2); other edges align or broadcast."""
+    difference = broadcast(left, right.sizes) - broadcast(right, left.sizes)
+    return sum_(difference * difference, dim)
+
+
+def layer_norm(t: Tensor, dim: Dim, eps: TensorLike = 0) -> Tensor:
+    """(t - mean) / sqrt(variance + eps) along `dim`."""
+    centred = t - mean(t, dim, keepdims=True)
+    return centred * power(mean(centred * centred, dim) + eps, Fraction(-1, 2))
+
+
+def sdpa(query: Tensor, key: Tensor, value: Tensor, inner: str, keys: str) -> Tensor:
+    """Scaled dot-product attention: softmax over `keys` of query . key / sqrt(inner), times value."""
+    scale = power(Scalar(_size_of(query, inner)), Fraction(-1, 2))
+    scores = dot(query, key, inner) * scale
+    return dot(softmax(scores, keys), value, keys)
+
+
+def _size_of(t: Tensor, edge: str) -> Poly:
+    (name,) = chosen(t, edge)
+    return t.sizes[name]
+
+
+def adamw(
+    parameter: Tensor,
+    gradient: Tensor,
+    first: TensorLike = 0,
+    second: TensorLike = 0,
+    *,
+    step: TensorLike = 1,
+    lr: TensorLike = 0.001,
+    betas: tuple[TensorLike, TensorLike] = (0.9, 0.999),
+    eps: TensorLike = 1e-8,
+    weight_decay: TensorLike = 0.01,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One step of AdamW (Loshchilov and Hutter 2019): the new parameter and the new moments.
+
+    Args: the parameter and its gradient, of the same edges; the moments so far, and the number of this step, from 1.
+
+    >>> from tensorgrad import Variable
+    >>> new, first, second = adamw(Variable("w", i="n"), Variable("g", i="n"))
+    >>> first
+    g[i] / 10
+    """
+    if set(parameter.edges) != set(gradient.edges):
+        raise EdgeError(
+            f"adamw: the parameter has the edges {', '.join(parameter.edges) or 'none'}, "
+            f"its gradient {', '.join(gradient.edges) or 'none'}"
+        )
+    (beta1, beta2), count = (tensor(b) for b in betas), tensor(step)
+    first_moment = beta1 * tensor(first) + (1 - beta1) * gradient
+    second_moment = beta2 * tensor(second) + (1 - beta2) * gradient**2
+    mean_gradient = first_moment / (1 - beta1**count)
+    scale = power(second_moment / (1 - beta2**count), Fraction(1, 2)) + eps
+    return parameter * (1 - tensor(lr) * weight_decay) - tensor(lr) * mean_gradient / scale, first_moment, second_moment
