@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorgrad.diagram.draft import FLAT
-from tensorgrad.diagram.nodes import Handle, Leaf, Network, Ref
+from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref
 from tensorgrad.egraph.cover import operand_matches
 from tensorgrad.egraph.match import EMPTY, Lift, Matcher, Substitution
 from tensorgrad.sizes import ONE, Poly
@@ -41,14 +41,39 @@ def embeddings(matcher: Matcher, pattern: Network, handle: Handle, member: Handl
 
 
 def _lifted_edges(matcher: Matcher, node: Network, slots: Mapping[int, int]) -> tuple[int, ...] | None:
-    """For a rule about scalars: the edges on which its applications stand, the same for all of them."""
+    """The edges on which the rule holds entry by entry.
+
+    For a rule about scalars those on which its applications stand: all on the same, or one on all, or all on free edges.
+    For another rule the batch edges of its applications.
+    """
     if not matcher.pattern.lifted:
-        return ()
-    legs = {tuple(sorted(node.operands[k][1])) for k in slots.values()}
-    if len(legs) != 1:
+        return _batch_edges(matcher, node, slots)
+    legs = [node.operands[k][1] for k in slots.values()]
+    edges = tuple(sorted({e for own in legs for e in own}))
+    if any(len(set(own)) < len(own) for own in legs):
         return None
-    (edges,) = legs
-    return edges if len(set(edges)) == len(edges) else None
+    nested = any(len(own) == len(edges) for own in legs)
+    return edges if nested or set(edges) <= set(node.boundary) else None
+
+
+def _batch_edges(matcher: Matcher, node: Network, slots: Mapping[int, int]) -> tuple[int, ...]:
+    graph = matcher.graph
+    pattern = matcher.store.nodes[matcher.pattern.root[0]]
+    assert isinstance(pattern, Network)
+    found: set[int] = set()
+    for position, slot in slots.items():
+        wanted, (child, legs) = pattern.operands[position][0], node.operands[slot]
+        application = matcher.store.nodes[wanted]
+        extra = len(legs) - len(matcher.store.dims[wanted])
+        if extra <= 0 or not isinstance(application, Application):
+            continue
+        leg_of = dict(zip(graph.resolve((child, tuple(range(len(legs)))))[1], legs, strict=True))
+        for member in graph.members(child).applications:
+            applied = graph.nodes[member]
+            if isinstance(applied, Application) and applied.function == application.function:
+                found.update(leg_of[p] for p in graph.oriented(member)[:extra])
+                break
+    return tuple(sorted(found))
 
 
 @dataclass(slots=True)

@@ -61,9 +61,10 @@ def member_axes(graph: EGraph, handle: Handle, member: Handle) -> list[int]:
 
 
 def sum_member(graph: EGraph, handle: Handle) -> Handle | None:
-    """A sum among the members of a class that does not contain the class itself."""
+    """The shortest sum among the members of a class that does not contain the class itself."""
     root = graph.root(handle)
-    for member in graph.members(root).totals:
+    totals = [(len(node.terms), h) for h in graph.members(root).totals if isinstance(node := graph.nodes[h], Total)]
+    for _, member in sorted(totals):
         node = graph.nodes[member]
         if isinstance(node, Total) and node.terms and all(graph.root(h) != root for _, h, _ in node.terms):
             return member

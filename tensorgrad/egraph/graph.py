@@ -109,6 +109,13 @@ class EGraph(Store):
                 return node
         return None
 
+    def unit_of(self, handle: Handle) -> Leaf | None:
+        for h in self.members(handle).leaves:
+            node = self.nodes[h]
+            if isinstance(node, Leaf) and node.is_unit:
+                return node
+        return None
+
     def oriented(self, member: Handle) -> tuple[int, ...]:
         """perm: axis a of the member is axis perm[a] of its class's root."""
         found = self.find(member)
@@ -326,7 +333,11 @@ class EGraph(Store):
         axes = tuple(range(len(self.dims[user])))
         replaced = tuple((c, self.root(c)) for c in children(node))
         ref = self.recanonical(node)
-        if ref[0] != user:
+        # An application comes back as what its class has become: it is still itself if its arguments are.
+        itself = (
+            isinstance(node, Application) and all(c == r for c, r in replaced) and self.root(ref[0]) == self.root(user)
+        )
+        if ref[0] != user and not itself:
             self._retire(user)
             self.union((user, axes), ref, Congruent(replaced))
         elif ref[1] != axes:

@@ -167,7 +167,7 @@ class Linear:
             choices = [tuple(sums)] if count <= 16 * MOST_TERMS else []
         changed = False
         for choice in choices:
-            key = (handle, tuple(sorted({graph.root(node.operands[k][0]) for k in choice})))
+            key = (handle, tuple(sorted({sum_member(graph, node.operands[k][0]) or 0 for k in choice})))
             if key not in self._distributed:
                 self._distributed.add(key)
                 changed = self._distribute(handle, node, choice) or changed

@@ -11,7 +11,7 @@ from tensorgrad.diagram import Node, Ref, insert
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.explain import Explainer, derivation
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.egraph.partial import Assumption, assumptions
+from tensorgrad.egraph.partial import Assumption, assumptions, consequences
 from tensorgrad.egraph.reasons import Applied
 from tensorgrad.egraph.rephrase import Rephrasing
 from tensorgrad.egraph.saturate import Saturation, Stopped
@@ -194,7 +194,7 @@ def _state(graph: EGraph, sides: Sequence[Tensor], conditions: Sequence[Conditio
             graph.union(insert(graph, condition.tensor), second, Applied("assumption", str(condition)))
             graph.rebuild()
     assumed = assumptions(sides)
-    for assumption in assumed:
+    for assumption in (*assumed, *consequences(assumed)):
         graph.assert_fact(insert(graph, assumption.tensor), assumption.fact.name)
     graph.rebuild()
     return assumed
