@@ -16,11 +16,16 @@ MOST_TERMS = 64
 """A node is taken apart along as many of its edges as give at most this many terms."""
 
 
+SMALL = (2, 3)
+"""Sizes that are taken apart as a last resort though no unit vector is named."""
+
+
 class Basis:
     """The move on one e-graph: a node is the sum of itself with e[k] e[k]' on an edge, over all k."""
 
     def __init__(self, graph: EGraph) -> None:
         self.graph = graph
+        self.small = False
         self._sizes: set[Poly] = set()
         self._seen = 1
         self._done: set[Handle] = set()
@@ -29,13 +34,26 @@ class Basis:
     def sizes(self) -> set[Poly]:
         """The fixed sizes of which the e-graph has a unit vector with a number as index."""
         graph = self.graph
-        if graph.has_units:
+        if graph.has_units or self.small:
             for handle in range(self._seen, len(graph.nodes)):
                 node = graph.nodes[handle]
+                if self.small:
+                    self._sizes.update(d for d in graph.dims[handle] if d.is_constant and d.number in SMALL)
                 if isinstance(node, Leaf) and node.index is not None and index_of(graph, handle) is not None:
                     self._sizes.update(d for d in graph.dims[handle] if d.is_constant)
             self._seen = len(graph.nodes)
         return self._sizes
+
+    def take_small_sizes(self) -> bool:
+        """From now on take edges of the sizes `SMALL` apart too; whether there are any."""
+        self.small, self._seen = True, 1
+        self._done.clear()
+        return bool(self.sizes)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nodes may have to be taken apart."""
+        return self.small or self.graph.has_units
 
     def expand(self, handle: Handle) -> bool:
         """Take a node apart along its edges of such sizes that no unit vector stands on."""

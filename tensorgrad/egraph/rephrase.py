@@ -1,7 +1,8 @@
-"""Goals in other words, when saturation leaves them open: denominators cleared, and `L = R` as `L - R = 0`."""
+"""Goals in other words, beside the goal as it is written: denominators cleared, and `L = R` as `L - R = 0`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tensorgrad.diagram.nodes import Ref
@@ -25,7 +26,7 @@ class Implied:
 
 @dataclass(slots=True)
 class Rephrasing:
-    """Goes on with a saturated run, on goals that imply the one that stayed open."""
+    """The search for a proof: directed rules first, then everything, with goals that imply the first one beside it."""
 
     graph: EGraph
     run_: Saturation
@@ -34,24 +35,44 @@ class Rephrasing:
 
     def run(self) -> Stopped:
         """The reason why the last run stopped; when a rephrased goal holds, the first and second are united."""
-        stopped: Stopped = "saturated"
+        run = self.run_
+        run.goal = lambda: self.graph.same(self.first, self.second)
+        run.waves = 0
+        stopped = run.run()
         try:
-            for chain in (self._cleared(), [self._difference()]):
-                if not chain:
-                    continue
-                last = chain[-1]
-                self.run_.goal = lambda last=last: self.graph.same(last.left, last.right)
-                self.run_.waves = WAVES
-                stopped = self.run_.run()
-                if self.graph.same(last.left, last.right):
-                    for link in reversed(chain):
-                        self.graph.union(link.first, link.second, link.step)
-                        self.graph.rebuild()
-                    return "goal"
+            for chain in self._chains():
                 if stopped not in ("saturated", "rounds"):
                     break
+                stopped = self._try(chain)
         except BudgetSpentError as spent:
             return spent.args[0]
+        return stopped
+
+    def _chains(self) -> Iterator[list[Implied]]:
+        """Goals one after the other: the goal with denominators cleared, the difference, that entry by entry."""
+        yield self._cleared()
+        yield self._cleared()  # exploring may have brought forms with other denominators
+        difference = [self._difference()]
+        yield difference
+        if self.run_.basis.take_small_sizes():
+            self.run_.take_apart(difference[0].left)
+            yield difference
+
+    def _try(self, chain: list[Implied]) -> Stopped:
+        """Search on for the goal or any of those that imply it."""
+        graph, run = self.graph, self.run_
+
+        def reached() -> int:
+            if graph.same(self.first, self.second):
+                return 0
+            return next((k for k, link in enumerate(chain, 1) if graph.same(link.left, link.right)), -1)
+
+        run.goal = lambda: reached() >= 0
+        run.waves = WAVES
+        stopped = run.run()
+        for link in reversed(chain[: max(reached(), 0)]):
+            graph.union(link.first, link.second, link.step)
+            graph.rebuild()
         return stopped
 
     def _cleared(self) -> list[Implied]:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tensorgrad.diagram.nodes import Handle, Network, Total
+from tensorgrad.diagram.draft import FLAT
+from tensorgrad.diagram.expression import children
+from tensorgrad.diagram.nodes import Handle, Network, Ref, Total
 from tensorgrad.egraph.basis import Basis
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.factor import Factoring
@@ -92,7 +94,8 @@ class Saturation:
         changed = self._new_nodes() or changed or bool(self.graph.merged)
         if changed:
             return True
-        if not (self._to_distribute or self._to_take_apart or self._waiting or self._to_factor) or self.waves <= 0:
+        taking_apart = self.basis.waiting and bool(self._to_take_apart)
+        if not (self._to_distribute or taking_apart or self._waiting or self._to_factor) or self.waves <= 0:
             return False
         self.waves -= 1
         return self._distribute() or self._take_apart() or self._explore() or self._factor()
@@ -110,7 +113,7 @@ class Saturation:
                     self._to_distribute.append(handle)
                 elif isinstance(node, Total):
                     self._to_factor.append(handle)
-                if self.graph.has_units and not isinstance(node, Total):
+                if not isinstance(node, Total):
                     self._to_take_apart.append(handle)
             gained, graph.gained = list(graph.gained), {}
             users = {u: None for root in gained for u in graph.members(root).users}
@@ -130,7 +133,24 @@ class Saturation:
                 return True
         return changed
 
+    def take_apart(self, ref: Ref) -> None:
+        """Let the nodes that a reference is made of, in all their forms, be taken apart next."""
+        graph = self.graph
+        stack, seen = [graph.root(ref[0])], {0}
+        self._to_take_apart = []
+        while stack:
+            root = stack.pop()
+            if root in seen or root < FLAT:
+                continue
+            seen.add(root)
+            found = graph.members(root)
+            members = [*found.leaves, *found.networks, *found.totals]
+            self._to_take_apart += [h for h in members if not isinstance(graph.nodes[h], Total)]
+            stack += [graph.root(c) for h in members for c in children(graph.nodes[h]) if c > FLAT]
+
     def _take_apart(self) -> bool:
+        if not self.basis.waiting:
+            return False
         handles, self._to_take_apart = self._to_take_apart, []
         changed = False
         for handle in handles:

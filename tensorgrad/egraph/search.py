@@ -110,9 +110,7 @@ def prove(
         first = insert(graph, left)
         second = _aligned(insert(graph, right), left, right)
         run = Saturation(graph, engine, goal=lambda: graph.same(first, second))
-        stopped = run.run()
-        if stopped in ("saturated", "rounds"):
-            stopped = Rephrasing(graph, run, first, second).run()
+        stopped = Rephrasing(graph, run, first, second).run()
     finally:
         engine.tables.end()
     graph.limit *= 2
