@@ -11,6 +11,7 @@ from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Handle, Network, Ref, Total
 from tensorgrad.egraph.basis import Basis
 from tensorgrad.egraph.engine import Engine
+from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.factor import Factoring
 from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
@@ -33,6 +34,7 @@ class Saturation:
 
     graph: EGraph
     engine: Engine
+    equations: Equations
     goal: Goal
     rounds: int = 200
     factoring: bool = True
@@ -121,6 +123,8 @@ class Saturation:
             self._to_distribute += [u for u in users if isinstance(graph.nodes[u], Network)]
             for handle in (*candidates, *users):
                 changed = self.linear.inline(handle) or changed
+                if self.equations.directions:
+                    changed = self.equations.apply(handle) or changed
         return changed
 
     def _distribute(self) -> bool:
