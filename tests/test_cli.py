@@ -152,6 +152,24 @@ def test_prove_file(tmp_path: Path) -> None:
     ]
 
 
+def test_theorems_counts_by_file(tmp_path: Path) -> None:
+    (tmp_path / "a.theorems").write_text(
+        "let A B : n n\ntrace  tr(A @ B) = tr(B @ A)\nbroken  tr(A @ ) = 1\ndiffer  A @ B != B @ A\n"
+    )
+    (tmp_path / "b.theorems").write_text("let A : n n\nfalse  A.T = A\n")
+    done = run("theorems", str(tmp_path), "--json")
+    assert done.exit_code == 2  # a line could not be read
+    board = json.loads(done.stdout)
+    keys = ("goals", "as_claimed", "proved", "refuted", "open", "error")
+    assert [tuple(f[k] for k in keys) for f in board["files"]] == [(3, 2, 1, 1, 0, 1), (1, 0, 0, 1, 0, 0)]
+    assert [board["all"][k] for k in keys] == [4, 2, 1, 2, 0, 1]
+    assert [g["name"] for g in board["not_as_claimed"]] == ["broken", "false"]
+    done = run("theorems", str(tmp_path / "b.theorems"), "--slowest", "1")
+    assert done.exit_code == 1
+    assert "not as claimed" in done.stdout and "b.theorems:2" in done.stdout
+    assert run("theorems", str(tmp_path / "none.theorems")).exit_code == 2
+
+
 def test_only_names_a_goal_that_is_there(tmp_path: Path) -> None:
     path = tmp_path / "one.theorems"
     path.write_text("let A : n n\ntrace  tr(A) = tr(A.T)\n")

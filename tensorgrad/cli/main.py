@@ -16,6 +16,7 @@ from tensorgrad.cli.explain import explain
 from tensorgrad.cli.plan import plan
 from tensorgrad.cli.prove import prove
 from tensorgrad.cli.simplify import simplify
+from tensorgrad.cli.theorems import theorems
 from tensorgrad.errors import TensorgradError
 
 BAD_INPUT = 2
@@ -77,5 +78,5 @@ def main() -> None:
     """
 
 
-for _command in (simplify, prove, explain, draw, check, plan, bench):
+for _command in (simplify, prove, theorems, explain, draw, check, plan, bench):
     main.add_command(_command)

@@ -86,7 +86,7 @@ def _structural(
     if function.name == "sqrt":
         (ref, labels) = args[0]
         return make_power(store, _by_labels(ref, labels), HALF)
-    if function.name in ("inv", "det") and _is_one_by_one(store, args[0]):
+    if function.name in ("inv", "det", "logdet") and _is_one_by_one(store, args[0]):
         return _of_one_by_one(store, function, args[0])
     if function.name not in ("pow", "matpow") or args[1][1]:
         return None
@@ -109,7 +109,7 @@ def _is_one_by_one(store: Store, arg: tuple[Ref, Sequence[int]]) -> bool:
 
 
 def _of_one_by_one(store: Store, function: Function, arg: tuple[Ref, Sequence[int]]) -> Ref:
-    """The determinant of a 1 x 1 matrix is its entry, the inverse one over it."""
+    """The determinant of a 1 x 1 matrix is its entry, its logarithm that of the entry, the inverse one over it."""
     ref, labels = arg
     draft = Draft()
     legs = draft.edges(store.ref_dims(ref))
@@ -122,6 +122,9 @@ def _of_one_by_one(store: Store, function: Function, arg: tuple[Ref, Sequence[in
     entry = store.network(draft)
     if function.name == "det":
         return entry
+    if function.name == "logdet":
+        axes = list(range(len(batch)))
+        return apply(store, FUNCTIONS["log"], [(apply(store, FUNCTIONS["abs"], [(entry, axes)]), axes)])
     value = make_power(store, entry, MINUS_ONE)
     draft = Draft()
     edges = draft.edges(store.ref_dims(value))

@@ -65,6 +65,7 @@ class Draft:
         for e in range(len(self._root)):
             if self._root[e] == e and e not in used:
                 self.coefficient = self.coefficient * self.dims[e]
+                self.dims[e] = ONE
 
     def live_edges(self) -> list[int]:
         """Edges that have a leg or a boundary position, in order of number."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tensorgrad.function import Function
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Tensor
+from tensorgrad.tensor import Tensor, Variable
 
 Handle = int
 Ref = tuple[int, tuple[int, ...]]
@@ -30,6 +30,12 @@ class Leaf:
     key: tuple[str | int | Poly, ...]
     tensor: Tensor
     index: Handle | None = None
+
+    @property
+    def is_unit(self) -> bool:
+        """Whether it is 1 in one place and 0 elsewhere: a unit vector, or a variable declared one-hot."""
+        t = self.tensor
+        return self.index is not None or (isinstance(t, Variable) and any(f.name == "onehot" for f in t.facts))
 
 
 @dataclass(frozen=True, slots=True)

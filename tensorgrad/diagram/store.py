@@ -26,6 +26,7 @@ class Store:
         self.dims: list[tuple[Poly, ...]] = [()]
         self._groups: list[Group] = [trivial_group(0)]
         self._table: dict[Hashable, Handle] = {}
+        self.has_units = False
         self._edge_colours: dict[tuple[Poly, int], int] = {}
         self._flat_groups: dict[int, Group] = {}
 
@@ -49,6 +50,11 @@ class Store:
         """The node pow(base, exponent) of a handle, if it is one."""
         node = self.nodes[handle]
         return node if isinstance(node, Application) and node.function.name == "pow" else None
+
+    def unit_of(self, handle: Handle) -> Leaf | None:
+        """The unit vector, or vector declared one-hot, that a handle is, if it is one."""
+        node = self.nodes[handle]
+        return node if isinstance(node, Leaf) and node.is_unit else None
 
     def add(self, key: Hashable, node: Node, dims: tuple[Poly, ...], generators: tuple[Signed, ...]) -> Handle:
         """The handle of a canonical node, new if it was not there."""
@@ -101,6 +107,7 @@ class Store:
 
     def leaf(self, leaf: Leaf, dims: tuple[Poly, ...], generators: tuple[Signed, ...] = ()) -> Ref:
         """A leaf."""
+        self.has_units = self.has_units or leaf.is_unit
         return self.add(("leaf", leaf.key), leaf, dims, generators), tuple(range(len(dims)))
 
     def zero(self, dims: Sequence[Poly]) -> Ref:
@@ -139,11 +146,14 @@ class Store:
     def network(self, draft: Draft) -> Ref:
         """The canonical network of a draft; the reference's axes are the draft's boundary, in order."""
         from tensorgrad.diagram.powers import merge_powers
+        from tensorgrad.diagram.units import split_units
 
         boundary_dims = [draft.dims[draft.find(e)] for e in draft.boundary]
         if not self._write_out(draft):
             return self.zero(boundary_dims)
         draft.settle()
+        if self.has_units and not split_units(self, draft):
+            return self.zero(boundary_dims)
         merge_powers(self, draft)
         if not draft.coefficient:
             return self.zero(boundary_dims)

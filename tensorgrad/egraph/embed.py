@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorgrad.diagram.draft import FLAT
-from tensorgrad.diagram.nodes import Handle, Leaf, Network, Ref
+from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref
 from tensorgrad.egraph.cover import operand_matches
 from tensorgrad.egraph.match import EMPTY, Lift, Matcher, Substitution
+from tensorgrad.egraph.occurrences import Occurrences
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Variable
 
@@ -41,14 +42,39 @@ def embeddings(matcher: Matcher, pattern: Network, handle: Handle, member: Handl
 
 
 def _lifted_edges(matcher: Matcher, node: Network, slots: Mapping[int, int]) -> tuple[int, ...] | None:
-    """For a rule about scalars: the edges on which its applications stand, the same for all of them."""
+    """The edges on which the rule holds entry by entry.
+
+    For a rule about scalars those on which its applications stand: all on the same, or one on all, or all on free edges.
+    For another rule the batch edges of its applications.
+    """
     if not matcher.pattern.lifted:
-        return ()
-    legs = {tuple(sorted(node.operands[k][1])) for k in slots.values()}
-    if len(legs) != 1:
+        return _batch_edges(matcher, node, slots)
+    legs = [node.operands[k][1] for k in slots.values()]
+    edges = tuple(sorted({e for own in legs for e in own}))
+    if any(len(set(own)) < len(own) for own in legs):
         return None
-    (edges,) = legs
-    return edges if len(set(edges)) == len(edges) else None
+    nested = any(len(own) == len(edges) for own in legs)
+    return edges if nested or set(edges) <= set(node.boundary) else None
+
+
+def _batch_edges(matcher: Matcher, node: Network, slots: Mapping[int, int]) -> tuple[int, ...]:
+    graph = matcher.graph
+    pattern = matcher.store.nodes[matcher.pattern.root[0]]
+    assert isinstance(pattern, Network)
+    found: set[int] = set()
+    for position, slot in slots.items():
+        wanted, (child, legs) = pattern.operands[position][0], node.operands[slot]
+        application = matcher.store.nodes[wanted]
+        extra = len(legs) - len(matcher.store.dims[wanted])
+        if extra <= 0 or not isinstance(application, Application):
+            continue
+        leg_of = dict(zip(graph.resolve((child, tuple(range(len(legs)))))[1], legs, strict=True))
+        for member in graph.members(child).applications:
+            applied = graph.nodes[member]
+            if isinstance(applied, Application) and applied.function == application.function:
+                found.update(leg_of[p] for p in graph.oriented(member)[:extra])
+                break
+    return tuple(sorted(found))
 
 
 @dataclass(slots=True)
@@ -104,7 +130,7 @@ class _Search:
             return
         ref, lift = known
         wanted: list[int | None] = [edges.get(e) for e in legs] + list(lift)
-        for axes, taken, factor in self.occurrences(ref, wanted, used):
+        for axes, taken, factor in Occurrences(self.matcher.graph, self.node).of(ref, wanted, used):
             new = dict(edges)
             if all(new.setdefault(e, f) == f for e, f in zip(legs, axes, strict=False)):
                 yield from self._rest(others, new, used | taken, s, scale * factor)
@@ -117,79 +143,6 @@ class _Search:
             return s.tensors.get(leaf.tensor.name)
         return None
 
-    def occurrences(
-        self, ref: Ref, wanted: Sequence[int | None], used: frozenset[int]
-    ) -> Iterator[tuple[tuple[int, ...], frozenset[int], Poly]]:
-        """Where a bound tensor stands in the network: (edge of each axis, operands, factor to divide by)."""
-        yield from self._direct(ref, wanted, used)
-        graph = self.matcher.graph
-        root, perm = graph.resolve(ref)
-        for member in graph.members(root).networks:
-            network = graph.nodes[member]
-            assert isinstance(network, Network)
-            touched = {e for _, legs in network.operands for e in legs}
-            if any(h < FLAT for h, _ in network.operands) or not network.coefficient.is_monomial:
-                continue
-            if not network.operands or not touched.issuperset(network.boundary):
-                continue
-            inverse = {p: a for a, p in enumerate(graph.oriented(member))}
-            boundary = [network.boundary[inverse[p]] for p in perm]
-            for edges, taken in self._embed(network, boundary, wanted, used):
-                yield tuple(edges[e] for e in boundary), taken, network.coefficient.inverse()
-
-    def _embed(
-        self, network: Network, boundary: Sequence[int], wanted: Sequence[int | None], used: frozenset[int]
-    ) -> Iterator[tuple[dict[int, int], frozenset[int]]]:
-        """Places of a concrete network as a sub-diagram; inner edges must have no legs elsewhere."""
-        start: dict[int, int] = {}
-        for e, f in zip(boundary, wanted, strict=True):
-            if f is not None and start.setdefault(e, f) != f:
-                return
-        states: list[tuple[dict[int, int], frozenset[int], tuple[int, ...]]] = [
-            (start, frozenset(), tuple(range(len(network.operands))))
-        ]
-        while states:
-            edges, taken, rest = states.pop()
-            if not rest:
-                if self._inner_sealed(network, edges, taken):
-                    yield edges, taken
-                continue
-            position = max(rest, key=lambda k: (sum(e in edges for e in network.operands[k][1]), -k))
-            child, legs = network.operands[position]
-            others = tuple(k for k in rest if k != position)
-            axes = tuple(range(len(legs)))
-            for placed, more, _ in self._direct((child, axes), [edges.get(e) for e in legs], used | taken):
-                new = dict(edges)
-                if all(new.setdefault(e, f) == f for e, f in zip(legs, placed, strict=True)):
-                    states.append((new, taken | more, others))
-
-    def _direct(
-        self, ref: Ref, wanted: Sequence[int | None], used: frozenset[int]
-    ) -> Iterator[tuple[tuple[int, ...], frozenset[int], Poly]]:
-        graph = self.matcher.graph
-        root, perm = graph.resolve(ref)
-        group = graph.group_of(root)
-        elements = [tuple(range(len(perm)))] if group.trivial else [p for p, sign in group.all_elements() if sign > 0]
-        for k, (child, legs) in enumerate(self.node.operands):
-            if k not in used and child > FLAT and graph.root(child) == root:
-                at_root = [0] * len(legs)
-                for a, p in enumerate(graph.oriented(child)):
-                    at_root[p] = legs[a]
-                for axes in dict.fromkeys(tuple(at_root[element[p]] for p in perm) for element in elements):
-                    if _agrees(axes, wanted):
-                        yield axes, frozenset({k}), ONE
-
-    def _inner_sealed(self, network: Network, edges: Mapping[int, int], taken: frozenset[int]) -> bool:
-        inner = [e for e in range(len(network.dims)) if e not in network.boundary]
-        images = [edges[e] for e in inner]
-        if len(set(images)) < len(images) or any(edges[e] in images for e in network.boundary):
-            return False
-        return all(self._only(f, taken) for f in images)
-
-    def _only(self, edge: int, taken: frozenset[int]) -> bool:
-        outside = any(edge in legs for k, (_, legs) in enumerate(self.node.operands) if k not in taken)
-        return not outside and edge not in self.node.boundary
-
     def sealed(self, edges: Mapping[int, int], used: frozenset[int]) -> bool:
         """Whether the pattern's summed edges are different edges of the network, met only by the pattern's operands."""
         inner = [e for e in range(len(self.pattern.dims)) if e not in self.pattern.boundary]
@@ -197,8 +150,4 @@ class _Search:
         outer = {edges[e] for e in self.pattern.boundary}
         if len(set(images)) < len(images) or outer.intersection(images):
             return False
-        return all(self._only(f, used) for f in images)
-
-
-def _agrees(axes: Sequence[int], wanted: Sequence[int | None]) -> bool:
-    return all(w is None or w == e for e, w in zip(axes, wanted, strict=True))
+        return all(Occurrences(self.matcher.graph, self.node).only(f, used) for f in images)

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import ClassVar
 
 from tensorgrad.diagram import Store, insert
-from tensorgrad.diagram.nodes import Application, Total
+from tensorgrad.diagram.nodes import Application, Leaf, Network, Total
 from tensorgrad.diagram.powers import is_natural
 from tensorgrad.egraph.facts import is_transfer
 from tensorgrad.egraph.pattern import ORIENTED, FunctionIds, Need, Pattern, Rewrite, compile_rewrite
@@ -240,10 +240,20 @@ def _bare(t: Tensor) -> Tensor:
 
 
 def instances(left: Tensor) -> Iterator[tuple[dict[str, Tensor], dict[str, Poly]]]:
-    """For a function of a sum: square variables set to the identity, sizes that are inner to a product set to 1."""
+    """For a function of a sum: square variables set to the identity, sizes that are inner to a product set to 1.
+
+    For a function of an outer product, as kron(A, B): one of its square factors set to the identity.
+    """
     store = Store()
-    node = store.nodes[insert(store, left)[0]]
-    if not isinstance(node, Application) or not isinstance(store.nodes[node.args[0][0]], Total):
+    node = next((n for n in reversed(store.nodes) if isinstance(n, Application)), None) if insert(store, left) else None
+    if not isinstance(node, Application):
+        return
+    argument = store.nodes[node.args[0][0]]
+    if isinstance(argument, Network) and _is_outer(store, argument):
+        for v in left.variables:
+            if v.order == 2 and v.dims[0] is v.dims[1]:
+                yield {v.name: Delta(v.dims[0], *v.edges)}, {}
+    if not isinstance(argument, Total) or node is not store.nodes[insert(store, left)[0]]:
         return
     variables = left.variables
     square = [v for v in variables if v.order == 2 and v.dims[0] is v.dims[1]]
@@ -258,6 +268,13 @@ def instances(left: Tensor) -> Iterator[tuple[dict[str, Tensor], dict[str, Poly]
                 yield identity, {}
             for symbol in inner:
                 yield _with_size_one(identity, variables, symbol), {symbol: ONE}
+
+
+def _is_outer(store: Store, network: Network) -> bool:
+    """Whether a network is two variables side by side, with no edge in common."""
+    legs = [e for _, own in network.operands for e in own]
+    leaves = all(h > 0 and isinstance(store.nodes[h], Leaf) for h, _ in network.operands)
+    return leaves and len(network.operands) == 2 and len(set(legs)) == len(legs)
 
 
 def _with_size_one(identity: dict[str, Tensor], variables: Sequence[Variable], symbol: str) -> dict[str, Tensor]:

@@ -153,20 +153,17 @@ class Explainer:
         def framed(t: Tensor) -> Tensor:
             own = [""] * len(names)
             for q, p in enumerate(lemma.left[1]):
-                own[p] = names[q]
+                own[p] = f"m{q}" if -1 - q in lemma.axes else names[q]
             if lemma.kind == "difference":
                 return Sum((end, Product((renamed(t, tuple(own)),), end.edges)), (Fraction(1), Fraction(1)))
-            kept, met = (names[1], names[0]) if lemma.turned else (names[0], names[1])
-            rows, columns = lemma.left[1]
-            own[rows], own[columns] = "m", met
-            inverse = renamed(start, tuple("m" if e == met else kept for e in start.edges))
-            return Product((inverse, renamed(t, tuple(own))), start.edges)
+            assert lemma.factor is not None
+            factor = View(self.graph).tensor(lemma.factor[0])
+            outer = tuple(names[q] if q >= 0 else f"m{-1 - q}" for q in lemma.axes)
+            return Product((renamed(factor, outer), renamed(t, tuple(own))), start.edges)
 
-        if lemma.kind == "difference":
-            out += [Step(s.rule, s.source, framed(s.before), framed(s.after)) for s in inner]
-            return
-        out += [Step(s.rule, s.source, framed(s.after), framed(s.before)) for s in reversed(inner)]
-        self._add(out, reason, framed(inner[0].before) if inner else start, end)
+        out += [Step(s.rule, s.source, framed(s.before), framed(s.after)) for s in inner]
+        if lemma.kind == "factor":
+            self._add(out, reason, framed(inner[-1].after) if inner else start, end)
 
     def descend(self, at: Ref, pairs: Sequence[tuple[Handle, Handle]], before: int, out: list[Step]) -> View:
         """Show children of a node as other members of their classes, the steps in the node's context."""

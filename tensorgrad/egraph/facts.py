@@ -16,6 +16,10 @@ DEPTH = 5
 """How many fact rules may follow one another in answering one question."""
 
 
+ENTRYWISE = ("positive", "nonnegative", "nonzero", "integer")
+"""Facts that a tensor has when each of its entries has it."""
+
+
 class Facts:
     """Answers whether a reference has a fact, by the fact rules; remembers answers for a round."""
 
@@ -124,13 +128,15 @@ class Facts:
 
     def needed(self, t: object, fact: str, s: Substitution, dims: Mapping[int, Poly], depth: int = DEPTH) -> bool:
         """Whether an expression of a rule, with what its names stand for, has a fact."""
-        if isinstance(t, Variable) and t.name in s.tensors:
-            return self.holds(s.tensors[t.name][0], fact, depth)
         from tensorgrad.tensor import Tensor
 
         assert isinstance(t, Tensor)
         names = {v.name for v in t.variables}
         labels = {label for name, (_, lift) in s.tensors.items() if name in names for label in lift}
+        if labels and fact not in ENTRYWISE:
+            return False  # a fact of a matrix, of a batch of matrices: not known
+        if isinstance(t, Variable) and t.name in s.tensors:
+            return self.holds(s.tensors[t.name][0], fact, depth)
         ref = instantiate(self.graph, t, s, t.edges, {label: d for label, d in dims.items() if label in labels})
         return self.holds(ref, fact, depth)
 

@@ -61,14 +61,20 @@ def member_axes(graph: EGraph, handle: Handle, member: Handle) -> list[int]:
 
 
 def sum_members(graph: EGraph, handle: Handle) -> list[Handle]:
-    """The sums among the members of a class, first those that are not made of the class itself."""
+    """The sums among the members of a class, first those that are not made of the class itself, short ones first."""
     root = graph.root(handle)
     found: list[Handle] = []
     for member in graph.members(root).totals:
         node = graph.nodes[member]
         if isinstance(node, Total) and node.terms and all(graph.root(h) != root for _, h, _ in node.terms):
             found.append(member)
-    return found if len(found) < 2 else sorted(found, key=lambda member: graph.reaches(member, root))
+    return found if len(found) < 2 else sorted(found, key=lambda m: (graph.reaches(m, root), _length(graph, m), m))
+
+
+def _length(graph: EGraph, member: Handle) -> int:
+    node = graph.nodes[member]
+    assert isinstance(node, Total)
+    return len(node.terms)
 
 
 def sum_of(graph: EGraph, handle: Handle, member: Handle) -> Total:

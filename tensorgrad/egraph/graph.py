@@ -113,6 +113,13 @@ class EGraph(Store):
                 return node
         return None
 
+    def unit_of(self, handle: Handle) -> Leaf | None:
+        for h in self.members(handle).leaves:
+            node = self.nodes[h]
+            if isinstance(node, Leaf) and node.is_unit:
+                return node
+        return None
+
     def oriented(self, member: Handle) -> tuple[int, ...]:
         """perm: axis a of the member is axis perm[a] of its class's root."""
         found = self.find(member)
@@ -333,7 +340,11 @@ class EGraph(Store):
         ref = self.recanonical(node)
         if user in self.unstable:
             self.unstable.update(range(before, len(self.nodes)))
-        if ref[0] != user:
+        # An application comes back as what its class has become: it is still itself if its arguments are.
+        itself = (
+            isinstance(node, Application) and all(c == r for c, r in replaced) and self.root(ref[0]) == self.root(user)
+        )
+        if ref[0] != user and not itself:
             self._retire(user)
             self.union((user, axes), ref, Congruent(replaced))
         elif ref[1] != axes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tensorgrad.tensor import Apply, Fact, Product, Scalar, Tensor, align, postorder
+from tensorgrad.tensor import Apply, Fact, Product, Rename, Scalar, Tensor, align, postorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +64,58 @@ def _needed_by_power(node: Apply) -> str:
     if value.denominator != 1:
         return "nonnegative" if value > 0 else "positive"
     return "nonzero" if value < 0 else ""
+
+
+def consequences(found: Sequence[Assumption]) -> tuple[Assumption, ...]:
+    """What the facts say of the parts: a product is nonzero or invertible only if its factors are, a power its base."""
+    out: dict[tuple[str, int], Assumption] = {}
+    stack = list(found)
+    while stack:
+        for part in _parts(stack.pop()):
+            key = (part.fact.name, id(part.tensor))
+            if key not in out:
+                out[key] = part
+                stack.append(part)
+    return tuple(out.values())
+
+
+def _parts(assumed: Assumption) -> list[Assumption]:
+    t, fact = assumed.tensor, assumed.fact.name
+    while isinstance(t, Rename) or (isinstance(t, Product) and len(t.factors) == 1 and t.edges == t.factors[0].edges):
+        t = t.tensor if isinstance(t, Rename) else t.factors[0]
+    if fact in ("nonzero", "positive") and isinstance(t, Apply):
+        return _parts_of_application(t, fact)
+    if fact == "nonzero" and isinstance(t, Product) and all(e in t.edges for f in t.factors for e in f.edges):
+        return [Assumption(Fact("nonzero"), f) for f in t.factors if not isinstance(f, Scalar)]
+    if fact == "invertible" and isinstance(t, Product):
+        return _parts_of_chain(t)
+    return []
+
+
+def _parts_of_application(t: Apply, fact: str) -> list[Assumption]:
+    base = t.args[0]
+    if t.function.derivative:
+        return []
+    if t.function.name == "det" and base.order == 2:
+        return [Assumption(Fact("invertible"), base)]
+    if t.function.name == "sqrt":
+        return [Assumption(Fact("positive"), base)]
+    exponent = t.args[1] if t.function.name == "pow" else None
+    if not isinstance(exponent, Scalar) or not exponent.value.is_constant or not exponent.value.number:
+        return []
+    return [Assumption(Fact("nonzero" if exponent.value.number.denominator == 1 else "positive"), base)]
+
+
+def _parts_of_chain(t: Product) -> list[Assumption]:
+    """The factors of an invertible product A @ B @ C of square matrices of one size, and its scalar factors."""
+    matrices = [f for f in t.factors if f.order]
+    if len(t.edges) != 2 or any(f.order != 2 or any(d is not t.dims[0] for d in f.dims) for f in matrices):
+        return []
+    times: dict[str, int] = {}
+    for f in matrices:
+        for e in f.edges:
+            times[e] = times.get(e, 0) + 1
+    if any(count != (1 if e in t.edges else 2) for e, count in times.items()) or not set(t.edges) <= set(times):
+        return []
+    scalars = [f for f in t.factors if not f.order and not isinstance(f, Scalar)]
+    return [Assumption(Fact("invertible"), f) for f in matrices] + [Assumption(Fact("nonzero"), f) for f in scalars]

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.insertion import insert
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, Total
 from tensorgrad.diagram.store import Store
 from tensorgrad.errors import RuleError
 from tensorgrad.function import STABLE, Function
 from tensorgrad.sizes import ONE
-from tensorgrad.tensor import Apply, Fact, Product, Scalar, Tensor, Variable, walk
+from tensorgrad.tensor import Apply, Fact, Flat, Product, Scalar, Tensor, Variable, walk
 
 ORIENTED = ("upper", "lower", "orthonormal")
 """Facts that depend on which axis of a matrix comes first; the host alone reasons about them."""
@@ -126,6 +127,8 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
             rewrite, left=Product((inverse, left), left.edges), right=Product((inverse, right), right.edges)
         )
         return compile_rewrite(scaled, ids, fact_ids)
+    if rewrite.concludes is None and isinstance(node, Network) and _is_fused_application(store, node):
+        return compile_rewrite(_split_axes(rewrite, node), ids, fact_ids)
     facts: dict[str, tuple[str, ...]] = {}
     for need in rewrite.needs:
         if need.fact is not None and isinstance(need.tensor, Variable):
@@ -161,6 +164,32 @@ def _is_scaled_total(store: Store, node: Network) -> bool:
         return False
     child, legs = node.operands[0]
     return isinstance(store.nodes[child], Total) and sorted(legs) == sorted(node.boundary)
+
+
+def _is_fused_application(store: Store, node: Network) -> bool:
+    """Whether the network is one application with axes fused in the boundary: inv(kron(A, B)) as a matrix."""
+    operands = [h for h, _ in node.operands if h > FLAT]
+    fused = [legs[0] for h, legs in node.operands if h < FLAT]
+    one = len(operands) == 1 and isinstance(store.nodes[operands[0]], Application)
+    return one and bool(fused) and set(fused) <= set(node.boundary)
+
+
+def _split_axes(rewrite: Rewrite, node: Network) -> Rewrite:
+    """The rewrite of the same tensor with its fused axes split: so it stands inside diagrams."""
+    left, right = rewrite.left, rewrite.right
+    assert right is not None
+    parts = {legs[0]: [node.dims[e] for e in legs[1:]] for h, legs in node.operands if h < FLAT}
+    store = Store()
+    by_axis = {p: e for e, p in zip(left.edges, insert(store, left)[1], strict=True)}
+    flats: list[Tensor] = []
+    edges: list[str] = []
+    for axis, edge in enumerate(node.boundary):
+        name = by_axis[axis]
+        own = [f"{name}:{j}" for j in range(len(parts.get(edge, ())))]
+        if own:
+            flats.append(Flat((name, *own), tuple(parts[edge])))
+        edges += own or [name]
+    return replace(rewrite, left=Product((left, *flats), tuple(edges)), right=Product((right, *flats), tuple(edges)))
 
 
 def _is_product(store: Store, handle: Handle) -> bool:

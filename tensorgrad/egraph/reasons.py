@@ -26,15 +26,16 @@ class Applied:
 class Lemma:
     """Two references that were united first, and how that gives the step.
 
-    "inverse": inv(M) = inv(M) @ I = inv(M) @ (M @ R) = R, from M @ R = I; `left` is M @ R. `turned`: the step's first
-    axis is the inverse's column.
+    "factor": L = F X = F (K R) = R, from X = K R, where the factor F cancels K; `left` is X. `axes[a]` says where axis a
+    of F is: q >= 0 is axis q of L, -1 - q the axis of X that stands in the place of L's axis q and is summed.
     "difference": L = R + (L - R) = R, from L - R = 0; `left` is L - R.
     """
 
-    kind: Literal["inverse", "difference"]
+    kind: Literal["factor", "difference"]
     left: Ref
     right: Ref
-    turned: bool = False
+    factor: Ref | None = None
+    axes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,11 @@ class Rewriter:
                 if pattern.lifted:
                     for s in matcher.application(node, member, (member, axes), axes, EMPTY):
                         yield s, Place(axes, dict(zip(axes, graph.dims[member], strict=True)), None)
+                elif len(axes) >= order and not any(label >= 0 for _, labels in node.args for label in labels):
+                    # What stands before the produced axes are batch axes: the rule holds for each entry along them.
+                    batch, own = axes[: len(axes) - order], axes[len(axes) - order :]
+                    for s in matcher.application(node, member, (member, (*own, *batch)), batch, EMPTY):
+                        yield s, Place(axes, {b: graph.dims[member][b] for b in batch}, None)
                 elif len(axes) == order:
                     for s in matcher.application(node, member, (member, axes), (), EMPTY):
                         yield s, Place(axes, {}, None)
@@ -162,7 +167,7 @@ class Rewriter:
         if place.found is not None:
             return self._splice(pattern, member, (ref[0], axes), place.found)
         if not place.chosen:
-            return ref[0], axes
+            return ref[0], axes if pattern.lifted else (*axes[order:], *axes[:order])
         node = graph.nodes[member]
         assert isinstance(node, Total)
         rest = [(c, (h, p)) for k, (c, h, p) in enumerate(node.terms) if k not in place.chosen]

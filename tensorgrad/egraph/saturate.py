@@ -6,8 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tensorgrad.diagram.nodes import Handle, Network, Total
+from tensorgrad.diagram.draft import FLAT
+from tensorgrad.diagram.expression import children
+from tensorgrad.diagram.nodes import Handle, Network, Ref, Total
+from tensorgrad.egraph.basis import Basis
 from tensorgrad.egraph.engine import Engine
+from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.factor import Factoring
 from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
@@ -30,6 +34,7 @@ class Saturation:
 
     graph: EGraph
     engine: Engine
+    equations: Equations
     goal: Goal
     rounds: int = 200
     factoring: bool = True
@@ -40,9 +45,11 @@ class Saturation:
     rewriter: Rewriter = field(init=False)
     linear: Linear = field(init=False)
     factors: Factoring = field(init=False)
+    basis: Basis = field(init=False)
     _waiting: list[Proposal] = field(default_factory=list["Proposal"])
     _to_distribute: list[Handle] = field(default_factory=list[Handle])
     _to_factor: list[Handle] = field(default_factory=list[Handle])
+    _to_take_apart: list[Handle] = field(default_factory=list[Handle])
     _seen: int = 1
 
     def __post_init__(self) -> None:
@@ -50,6 +57,7 @@ class Saturation:
         self.rewriter = Rewriter(self.graph, self.facts)
         self.linear = Linear(self.graph)
         self.factors = Factoring(self.graph)
+        self.basis = Basis(self.graph)
 
     def run(self) -> Stopped:
         """Run until the goal holds, nothing changes any more, or a budget is spent; says which."""
@@ -88,10 +96,11 @@ class Saturation:
         changed = self._new_nodes() or changed or bool(self.graph.merged)
         if changed:
             return True
-        if not (self._to_distribute or self._waiting or self._to_factor) or self.waves <= 0:
+        taking_apart = self.basis.waiting and bool(self._to_take_apart)
+        if not (self._to_distribute or taking_apart or self._waiting or self._to_factor) or self.waves <= 0:
             return False
         self.waves -= 1
-        return self._distribute() or self._explore() or self._factor()
+        return self._distribute() or self._take_apart() or self._explore() or self._factor()
 
     def _new_nodes(self) -> bool:
         """Write out what new nodes, and users of classes that gained forms, can have written out."""
@@ -106,12 +115,16 @@ class Saturation:
                     self._to_distribute.append(handle)
                 elif isinstance(node, Total):
                     self._to_factor.append(handle)
+                if not isinstance(node, Total):
+                    self._to_take_apart.append(handle)
             gained, graph.gained = list(graph.gained), {}
             users = {u: None for root in gained for u in graph.members(root).users}
             self._to_factor += [u for u in users if isinstance(graph.nodes[u], Total)]
             self._to_distribute += [u for u in users if isinstance(graph.nodes[u], Network)]
             for handle in (*candidates, *users):
                 changed = self.linear.inline(handle) or changed
+                if self.equations.directions:
+                    changed = self.equations.apply(handle) or changed
         return changed
 
     def _distribute(self) -> bool:
@@ -122,6 +135,30 @@ class Saturation:
             if changed and self.goal():
                 self._to_distribute = handles
                 return True
+        return changed
+
+    def take_apart(self, ref: Ref) -> None:
+        """Let the nodes that a reference is made of, in all their forms, be taken apart next."""
+        graph = self.graph
+        stack, seen = [graph.root(ref[0])], {0}
+        self._to_take_apart = []
+        while stack:
+            root = stack.pop()
+            if root in seen or root < FLAT:
+                continue
+            seen.add(root)
+            found = graph.members(root)
+            members = [*found.leaves, *found.networks, *found.totals]
+            self._to_take_apart += [h for h in members if not isinstance(graph.nodes[h], Total)]
+            stack += [graph.root(c) for h in members for c in children(graph.nodes[h]) if c > FLAT]
+
+    def _take_apart(self) -> bool:
+        if not self.basis.waiting:
+            return False
+        handles, self._to_take_apart = self._to_take_apart, []
+        changed = False
+        for handle in handles:
+            changed = self.basis.expand(handle) or changed
         return changed
 
     def _explore(self) -> bool:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from tensorgrad.derivation import Derivation
 from tensorgrad.diagram import Node, Ref, insert
 from tensorgrad.egraph.engine import Engine
+from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.explain import Explainer, derivation
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.egraph.partial import Assumption, Said, assumptions
-from tensorgrad.egraph.reasons import Applied
+from tensorgrad.egraph.partial import Assumption, Said, assumptions, consequences
 from tensorgrad.egraph.rephrase import Rephrasing
 from tensorgrad.egraph.saturate import Saturation, Stopped
 from tensorgrad.errors import FactError
@@ -68,9 +68,9 @@ def simplify(
     engine = Engine.of(rules, [t, *_expressions(conditions)])
     graph = EGraph(seconds, nodes)
     try:
-        assumed = _state(graph, [t], conditions)
+        assumed, equations = _state(graph, [t], conditions)
         ref = insert(graph, t)
-        run = Saturation(graph, engine, goal=lambda: False, each_sum=bool(dims))
+        run = Saturation(graph, engine, equations, goal=lambda: False, each_sum=bool(dims))
         stopped = run.run()
     finally:
         engine.tables.end()
@@ -108,13 +108,11 @@ def prove(
     engine = Engine.of(rules, [left, right, *_expressions(conditions)])
     graph = EGraph(seconds, nodes)
     try:
-        assumed = _state(graph, [left, right], conditions)
+        assumed, equations = _state(graph, [left, right], conditions)
         first = insert(graph, left)
         second = _aligned(insert(graph, right), left, right)
-        run = Saturation(graph, engine, goal=lambda: graph.same(first, second))
-        stopped = run.run()
-        if stopped in ("saturated", "rounds"):
-            stopped = Rephrasing(graph, run, first, second).run()
+        run = Saturation(graph, engine, equations, goal=lambda: graph.same(first, second))
+        stopped = Rephrasing(graph, run, first, second).run()
     finally:
         engine.tables.end()
     graph.limit *= 2
@@ -145,7 +143,7 @@ def normalise(t: Tensor) -> Tensor:
     graph = EGraph(60.0, 200_000)
     try:
         ref = insert(graph, t)
-        Saturation(graph, engine, goal=lambda: False, factoring=False).run()
+        Saturation(graph, engine, Equations(graph), goal=lambda: False, factoring=False).run()
     finally:
         engine.tables.end()
     return _Expanded(graph).tensor(ref, t.edges)
@@ -181,8 +179,11 @@ def _aligned(ref: Ref, left: Tensor, right: Tensor) -> Ref:
     return ref[0], tuple(axis[e] for e in left.edges)
 
 
-def _state(graph: EGraph, sides: Sequence[Tensor], conditions: Sequence[Condition]) -> tuple[Assumption, ...]:
+def _state(
+    graph: EGraph, sides: Sequence[Tensor], conditions: Sequence[Condition]
+) -> tuple[tuple[Assumption, ...], Equations]:
     """State the facts of the variables, the conditions, and what makes the sides' partial functions defined."""
+    equations = Equations(graph)
     for t in (*sides, *(c.tensor for c in conditions)):
         for variable in t.variables:
             ref = insert(graph, variable)
@@ -193,15 +194,14 @@ def _state(graph: EGraph, sides: Sequence[Tensor], conditions: Sequence[Conditio
             _assert(graph, insert(graph, condition.tensor), condition.fact, condition.tensor)
         elif condition.kind == "equation" and condition.right is not None:
             second = _aligned(insert(graph, condition.right), condition.tensor, condition.right)
-            graph.union(insert(graph, condition.tensor), second, Applied("assumption", str(condition)))
-            graph.rebuild()
+            equations.state(insert(graph, condition.tensor), second, str(condition))
     assumed = assumptions(sides)
-    for assumption in assumed:
+    for assumption in (*assumed, *consequences(assumed)):
         said = Said(assumption.tensor, "needed for the expression to have a value")
         graph.assert_fact(insert(graph, assumption.tensor), assumption.fact.name, said)
     graph.rebuild()
     _odd_skew(graph)
-    return assumed
+    return assumed, equations
 
 
 def _odd_skew(graph: EGraph) -> None:

@@ -1,0 +1,208 @@
+"""Denominators cleared: L = inv(K) @ X equals R if X = K @ R, and L = X / s equals R if X = s * R."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tensorgrad.diagram.applications import make_power
+from tensorgrad.diagram.draft import FLAT, Draft
+from tensorgrad.diagram.nodes import Application, Handle, Network, Ref
+from tensorgrad.egraph.facts import Facts
+from tensorgrad.egraph.graph import EGraph
+from tensorgrad.egraph.reasons import Applied, Lemma
+from tensorgrad.sizes import ONE
+
+MOST_STEPS = 6
+"""Factors cleared one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """One factor taken from one side: `member` (the side as the node that shows the factor) is `factor` times `rest`.
+
+    `axes[a]` says where axis a of the factor is: q >= 0 is axis q of the side, -1 - q the axis of the rest that stands
+    in the place of the side's axis q and is summed. `other` is the other side times what cancels the factor.
+    """
+
+    member: Ref
+    rest: Ref
+    factor: Ref
+    axes: tuple[int, ...]
+    other: Ref
+
+    def step(self) -> Applied:
+        """The reason why the two sides are equal when `rest` and `other` are."""
+        return Applied(
+            "factor-cancels", "built in", lemma=Lemma("factor", self.rest, self.other, self.factor, self.axes)
+        )
+
+
+def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:
+    """The ways to take an inverse or a reciprocal off `side`, by multiplying both sides."""
+    root, perm = graph.resolve(side)
+    members = [*graph.members(root).networks, *graph.members(root).applications]
+    for member in sorted(members):
+        network = _as_network(graph, member)
+        inverse = {p: a for a, p in enumerate(graph.oriented(member))}
+        boundary = [network.boundary[inverse[p]] for p in perm]
+        at: Ref = (member, tuple(inverse[p] for p in perm))
+        for k, (child, legs) in enumerate(network.operands):
+            if child < FLAT:
+                continue
+            for applied in graph.members(child).applications:
+                own = {p: a for a, p in enumerate(graph.oriented(child))}
+                on = [legs[own[p]] for p in graph.oriented(applied)]
+                found = _one(graph, facts, network, boundary, k, applied, on, at, other)
+                if found is not None:
+                    yield found
+
+
+def _as_network(graph: EGraph, member: Handle) -> Network:
+    node = graph.nodes[member]
+    if isinstance(node, Network):
+        return node
+    axes = tuple(range(len(graph.dims[member])))
+    return Network(ONE, ((member, axes),), axes, graph.dims[member])
+
+
+def _one(
+    graph: EGraph,
+    facts: Facts,
+    network: Network,
+    boundary: Sequence[int],
+    k: int,
+    applied: Handle,
+    legs: Sequence[int],
+    at: Ref,
+    other: Ref,
+) -> Cleared | None:
+    node = graph.nodes[applied]
+    assert isinstance(node, Application)
+    axes = tuple(range(len(legs)))
+    if node.function.name == "pow" and node.function.known and not node.function.derivative:
+        cancels = _cancels_power(graph, facts, node)
+        if cancels is None or not set(legs) <= set(boundary):
+            return None
+        places = tuple(boundary.index(e) for e in legs)
+        rest = _without(graph, network, k, boundary)
+        return Cleared(at, rest, (applied, axes), places, _times(graph, other, cancels, places))
+    if node.function.name != "inv" or any(label >= 0 for label in node.args[0][1]):
+        return None
+    rows, columns = node.groups
+    if not facts.holds(_matrix(graph, node), "invertible"):
+        return None
+    for outer in (range(columns), range(columns, columns + rows)):
+        if all(_alone(network, k, boundary, legs[a]) for a in outer):
+            return _inverse(graph, network, boundary, k, applied, node, legs, outer, at, other)
+    return None
+
+
+def _alone(network: Network, k: int, boundary: Sequence[int], edge: int) -> bool:
+    """Whether an edge of operand k leads to the boundary, once, and nowhere else."""
+    legs = [e for _, own in network.operands for e in own]
+    return boundary.count(edge) == 1 and legs.count(edge) == 1
+
+
+def _inverse(
+    graph: EGraph,
+    network: Network,
+    boundary: Sequence[int],
+    k: int,
+    applied: Handle,
+    node: Application,
+    legs: Sequence[int],
+    outer: range,
+    at: Ref,
+    other: Ref,
+) -> Cleared:
+    inner = [a for a in range(len(legs)) if a not in outer]
+    place = {legs[a]: boundary.index(legs[a]) for a in outer}
+    turned = list(boundary)
+    for a, b in zip(outer, inner, strict=True):
+        turned[place[legs[a]]] = legs[b]
+    axes = [0] * len(legs)
+    for a, b in zip(outer, inner, strict=True):
+        axes[a], axes[b] = place[legs[a]], -1 - place[legs[a]]
+    rest = _without(graph, network, k, turned)
+    handle, labels = node.args[0]
+    # The matrix's k-th acted axis is axis `columns + k` of the inverse for a row, `k - rows` for a column.
+    rows, columns = node.groups
+    of_label = {-1 - j: columns + j if j < rows else j - rows for j in range(rows + columns)}
+    places = [axes[of_label[label]] for label in labels]
+    return Cleared(at, rest, (applied, tuple(range(len(legs)))), tuple(axes), _contracted(graph, other, handle, places))
+
+
+def _without(graph: EGraph, network: Network, k: int, boundary: Sequence[int]) -> Ref:
+    """The network without operand k, with another boundary."""
+    kept = [o for j, o in enumerate(network.operands) if j != k]
+    used = {e for _, legs in kept for e in legs}.union(boundary)
+    draft = Draft(network.coefficient)
+    # An edge that only the operand had is gone with it: size 1, so that closing it adds no factor.
+    edges = draft.edges(d if e in used else ONE for e, d in enumerate(network.dims))
+    draft.operands = [(h, [edges[e] for e in legs]) for h, legs in kept]
+    draft.boundary = [edges[e] for e in boundary]
+    return graph.network(draft)
+
+
+def _contracted(graph: EGraph, other: Ref, matrix: Handle, places: Sequence[int]) -> Ref:
+    """The matrix times the other side: places q >= 0 are summed with its axis q, -1 - q stands there afterwards."""
+    draft = Draft()
+    handle, perm = graph.resolve(other)
+    legs = draft.edges(graph.dims[handle])
+    matrix_legs = draft.edges(graph.dims[matrix])
+    draft.boundary = [legs[p] for p in perm]
+    for leg, q in zip(matrix_legs, places, strict=True):
+        if q >= 0:
+            draft.unify(leg, legs[perm[q]])
+        else:
+            draft.boundary[-1 - q] = leg
+    draft.operands = [(handle, legs), (matrix, matrix_legs)]
+    return graph.network(draft)
+
+
+def _times(graph: EGraph, other: Ref, factor: Ref, places: Sequence[int]) -> Ref:
+    """The other side times a factor, entry by entry on the axes `places`."""
+    draft = Draft()
+    handle, perm = graph.resolve(other)
+    legs = draft.edges(graph.dims[handle])
+    own = [0] * len(places)
+    for a, q in enumerate(places):
+        own[factor[1][a]] = legs[perm[q]]
+    draft.operands = [(handle, legs), (factor[0], own)]
+    draft.boundary = [legs[p] for p in perm]
+    return graph.network(draft)
+
+
+def _cancels_power(graph: EGraph, facts: Facts, node: Application) -> Ref | None:
+    """base ** -p for base ** p with a negative number p, if their product is 1; axes as the batch labels."""
+    (base, labels), (exponent, _) = node.args
+    value = graph.constant_value(graph.root(exponent))
+    if value is None or not value.is_constant or value.number >= 0:
+        return None
+    axis = {label: a for a, label in enumerate(labels)}
+    ref: Ref = (base, tuple(axis[b] for b in range(len(labels))))
+    whole = value.number.denominator == 1
+    return make_power(graph, ref, -value) if facts.holds(ref, "nonzero" if whole else "positive") else None
+
+
+def _matrix(graph: EGraph, node: Application) -> Ref:
+    """The argument of an inverse as a matrix: each group of axes fused to one."""
+    handle, labels = node.args[0]
+    rows, columns = node.groups
+    position = {label: a for a, label in enumerate(labels)}
+    axes = [position[-1 - j] for j in range(rows + columns)]
+    if rows == columns == 1:
+        return handle, tuple(axes)
+    draft = Draft()
+    legs = draft.edges(graph.dims[handle])
+    draft.operands = [(handle, legs)]
+    for group in (axes[:rows], axes[rows:]):
+        size = ONE
+        for a in group:
+            size = size * graph.dims[handle][a]
+        fused = legs[group[0]] if len(group) == 1 else draft.edge(size)
+        if len(group) > 1:
+            draft.operands.append((-len(group), [fused, *(legs[a] for a in group)]))
+        draft.boundary.append(fused)
+    return graph.network(draft)
