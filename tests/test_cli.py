@@ -132,7 +132,7 @@ def test_prove_file(tmp_path: Path) -> None:
         "trace.cyclic  tr(A @ B) = tr(B @ A)\n"
         "broken        tr(A @ ) = 1\n"
         "not-equal     A @ B != B @ A\n"
-        "later         prod(diag(A)) = 1\n"
+        "later         rank(A) = n\n"
     )
     answers = rows("prove", str(path))
     assert [(a["name"], a["line"], a["status"]) for a in answers] == [
