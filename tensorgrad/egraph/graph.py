@@ -386,7 +386,7 @@ class EGraph(Store):
         if ref[0] != user and not itself:
             self._retire(user)
             self.union((user, axes), ref, Congruent(replaced))
-        elif ref[1] != axes:
+        else:
             root = self.resolve((user, axes))
             self._symmetric(root[0], root[1], self.resolve(ref)[1])
 
