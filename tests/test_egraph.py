@@ -387,3 +387,22 @@ def test_an_application_outlives_the_merges_of_its_argument(text: str, let: str,
     result = tg.simplify(text, let=let, nodes=800, verify=True)
     assert result.verified
     assert result.tensor == tg.parse(expected, let=let)
+
+
+ASSUMED = [
+    ("x ** c * 0", ["defined(x ** c)"]),
+    ("x ** (-n) * 0", ["nonzero(x)"]),
+    ("x ** n * 0", []),
+    ("x ** (1/2) * 0", ["nonnegative(x)"]),
+    ("x ** (-1/2) * 0", ["positive(x)"]),
+    ("log(x) * 0", ["positive(x)"]),
+    ("matpow(A, -1) * 0", ["invertible(A)"]),
+    ("logm(A) * 0", ["defined(logm(A))"]),
+]
+
+
+@pytest.mark.parametrize(("text", "assumed"), ASSUMED)
+def test_what_makes_the_input_defined_is_said(text: str, assumed: list[str]) -> None:
+    """Zero times something undefined becomes zero only under a stated assumption."""
+    result = tg.simplify(text, let="x : n ; c : scalar ; A : n n")
+    assert [str(a) for a in result.assumed] == assumed

@@ -13,7 +13,7 @@ from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.explain import Explainer, derivation
 from tensorgrad.egraph.gapless import Joiner
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.egraph.partial import Assumption, Said, assumptions, consequences
+from tensorgrad.egraph.partial import DEFINED, Assumption, Said, assumptions, consequences
 from tensorgrad.egraph.rephrase import Rephrasing
 from tensorgrad.egraph.saturate import Saturation, Stopped
 from tensorgrad.errors import FactError
@@ -241,8 +241,9 @@ def _state(
             equations.state(insert(graph, condition.tensor), second, str(condition))
     assumed = assumptions(sides)
     for assumption in (*assumed, *consequences(assumed)):
-        said = Said(assumption.tensor, "needed for the expression to have a value")
-        graph.assert_fact(insert(graph, assumption.tensor), assumption.fact.name, said)
+        if assumption.fact.name != DEFINED:
+            said = Said(assumption.tensor, "needed for the expression to have a value")
+            graph.assert_fact(insert(graph, assumption.tensor), assumption.fact.name, said)
     graph.rebuild()
     _odd_skew(graph)
     return assumed, equations
