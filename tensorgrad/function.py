@@ -141,7 +141,7 @@ _DECLARED = (
     _matrix("sqrtm", meaning.principal("sqrtm", lambda np, v: np.sqrt(v)), (0, 1), 30),
     _matrix("matpow", meaning.matpow, (0, 1), 4, acts=(2, 0)),
     Function("cholesky", (2,), (0, 1), "", "pd", (Fraction(1, 3), 3), meaning=meaning.cholesky),
-    _matrix("det", lambda np, x: np.linalg.det(x), (), Fraction(2, 3)),
+    _matrix("det", meaning.det, (), Fraction(2, 3)),
     _matrix("logdet", meaning.logdet, (), Fraction(2, 3), "invertible"),
 )
 

@@ -39,10 +39,25 @@ def inverse(np: Any, x: Any) -> Any:
     return np.where(singular, np.nan, np.linalg.inv(np.where(singular, np.eye(x.shape[-1]), x)))
 
 
+def singular(np: Any, x: Any) -> Any:
+    """Whether a matrix is singular but for the rounding of its entries: its rank once rows and columns are scaled."""
+    rows = np.abs(x).max(axis=-1, keepdims=True)
+    x = x / np.where(rows > 0, rows, 1.0)
+    columns = np.abs(x).max(axis=-2, keepdims=True)
+    values = np.linalg.svd(x / np.where(columns > 0, columns, 1.0), compute_uv=False)
+    return values[..., -1] <= 1e-14 * values[..., 0]
+
+
+def det(np: Any, x: Any) -> Any:
+    """Zero where the matrix is singular but for rounding."""
+    return np.where(singular(np, x), 0.0, np.linalg.det(x))
+
+
 def logdet(np: Any, x: Any) -> Any:
-    """log of abs of det."""
-    value = np.linalg.slogdet(x)[1]
-    return np.where(np.isfinite(value), value, np.nan)
+    """log of abs of det, undefined where that is zero."""
+    vanishes = singular(np, x)
+    safe = np.where(vanishes[..., None, None], np.eye(x.shape[-1]), x)
+    return np.where(vanishes, np.nan, np.linalg.slogdet(safe)[1])
 
 
 def adjugate(np: Any, x: Any) -> Any:

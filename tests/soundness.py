@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from tensorgrad import numeric
 from tensorgrad.diagram.expression import Expressions, axis_names
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.errors import FactError, SizeError
+from tensorgrad.errors import BudgetError, FactError, SizeError
 from tensorgrad.numeric import SamplingError
 from tensorgrad.numeric.sample import condition_tensors, names_of
 from tensorgrad.tensor import Tensor
@@ -40,22 +41,47 @@ def instance(tensors: Sequence[Tensor], conditions: Sequence[Any], seed: int) ->
     raise last or SamplingError("no sizes")
 
 
-def disagreements(graph: EGraph, values: dict[str, Any], dims: dict[str, int], most: int = 400) -> list[str]:
-    """Members whose value differs from that of their class's first member; members undefined on the instance are skipped."""
+@dataclass
+class Census:
+    """What was seen of the members of all classes: how many agree with their class's first, differ, say nothing.
+
+    `undefined` members have no finite value on the instance, `unclear` ones differ by what rounding explains, `large` ones
+    were not evaluated; `alone` is the first of its class.
+    """
+
+    wrong: list[str] = field(default_factory=list)
+    agreeing: int = 0
+    alone: int = 0
+    undefined: int = 0
+    unclear: int = 0
+    large: int = 0
+
+    @property
+    def silent(self) -> float:
+        """The share of members that say nothing."""
+        nothing = self.undefined + self.unclear + self.large
+        return nothing / max(1, nothing + self.agreeing + self.alone + len(self.wrong))
+
+
+def census(graph: EGraph, values: dict[str, Any], dims: dict[str, int], most: int = 400) -> Census:
+    """All members compared with their class's first member on one instance."""
     expressions = Expressions(graph, graph.own_node)
     first: dict[int, tuple[np.ndarray, Tensor]] = {}
-    wrong: list[str] = []
+    seen = Census()
     for handle in range(1, min(len(graph.nodes), most)):
         sizes = [int(d.evaluate(dims)) for d in graph.dims[handle]]
         if np.prod(sizes, initial=1) > LARGEST:
+            seen.large += 1
             continue
         t = expressions.tensor(handle)
         try:
             with np.errstate(all="ignore"):
                 value = numeric.evaluate(t, values, dims)
-        except MemoryError:
+        except (MemoryError, BudgetError):
+            seen.large += 1
             continue
         if not np.all(np.isfinite(value)):
+            seen.undefined += 1
             continue
         root = graph.root(handle)
         perm = graph.oriented(handle)
@@ -65,10 +91,15 @@ def disagreements(graph: EGraph, values: dict[str, Any], dims: dict[str, int], m
         known, shown = first.setdefault(root, (at_root, t))
         scale = 1 + np.max(np.abs(known), initial=0)
         gap = np.max(np.abs(known - at_root), initial=0) if known.shape == at_root.shape else np.inf
-        if gap > 1e-6 * scale and gap > 100 * max(_noise(t, values, dims), _noise(shown, values, dims)):
-            wrong.append(f"{t} (handle {handle}, class {root}) is not {shown}")
-        wrong += _false_symmetries(graph, handle, value, t)
-    return wrong
+        if gap <= 1e-6 * scale:
+            seen.agreeing += shown is not t
+            seen.alone += shown is t
+        elif gap > 100 * max(_noise(t, values, dims), _noise(shown, values, dims)):
+            seen.wrong.append(f"{t} (handle {handle}, class {root}) is not {shown}")
+        else:
+            seen.unclear += 1
+        seen.wrong += _false_symmetries(graph, handle, value, t)
+    return seen
 
 
 def _noise(t: Tensor, values: dict[str, Any], dims: dict[str, int]) -> float:

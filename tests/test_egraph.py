@@ -26,11 +26,18 @@ from tensorgrad.notation.claims import parse_file
 from tensorgrad.numeric import SamplingError
 from tensorgrad.rule import library
 from tensorgrad.tensor import Tensor, Variable
-from tests.soundness import disagreements, instance
+from tests.soundness import Census, census, instance
 
 THEOREMS = Path(__file__).parent / "theorems"
 EVERY = 24
 """Of the theorem files every so many goals is saturated by default, all of them by the slow test."""
+
+
+SILENT = 0.5
+"""The share of an e-graph's members that may be undefined, unclear or too large on the instance."""
+
+MISSING = 0.12
+"""The share of the goals that may have no instance to compare on: functions or laws without a numeric meaning."""
 
 
 def goals(name: str) -> list[Claim]:
@@ -45,36 +52,51 @@ SAMPLED = [pytest.param(c, id=f"{f}:{c.name}") for k, (f, c) in enumerate(all_go
 ALL = [pytest.param(c, id=f"{f}:{c.name}") for f, c in all_goals()]
 
 
-def unsound(claim: Claim, seconds: float, nodes: int, most: int) -> list[str] | None:
-    """What is wrong in the e-graph in which a goal was sought; None where there is no instance to compare on."""
+def seen_in(claim: Claim, seconds: float, nodes: int, most: int) -> Census:
+    """What the members of the e-graph in which a goal was sought say; skips, with the reason, what cannot be compared."""
     assert claim.right is not None
     try:
         left, right = (expand(side, conditions=claim.conditions) for side in (claim.left, claim.right))
         found = search.prove(
             left, right, conditions=claim.conditions, rules=library(), seconds=seconds, nodes=nodes, explain=False
         )
-    except UnsupportedError:
-        return None
-    assert not (found.proved and claim.relation == "!=")
-    try:
+        assert not (found.proved and claim.relation == "!=")
         values, dims = instance([left, right], claim.conditions, 1)
-    except SamplingError:
-        return None
-    try:
-        return disagreements(found.graph, values, dims, most)
-    except UnsupportedError:
-        return None
+        return census(found.graph, values, dims, most)
+    except (UnsupportedError, SamplingError) as missing:
+        pytest.skip(f"not compared: {missing}")
 
 
 @pytest.mark.parametrize("claim", SAMPLED)
 def test_all_members_of_every_class_agree(claim: Claim) -> None:
-    assert not unsound(claim, 0.4, 500, 150)
+    seen = seen_in(claim, 0.4, 500, 150)
+    assert not seen.wrong
+    assert seen.silent <= SILENT, seen
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", ALL)
 def test_all_members_of_every_class_agree_everywhere(claim: Claim) -> None:
-    assert not unsound(claim, 5.0, 5000, 600)
+    seen = seen_in(claim, 5.0, 5000, 600)
+    assert not seen.wrong
+    assert seen.silent <= SILENT, seen
+
+
+def test_most_goals_can_be_compared() -> None:
+    """Goals without an instance would pass the test above unseen: few may be."""
+    missing: list[str] = []
+    tried = all_goals()[::5]
+    for name, claim in tried:
+        assert claim.right is not None
+        try:
+            sides = [expand(side, conditions=claim.conditions) for side in (claim.left, claim.right)]
+            values, dims = instance(sides, claim.conditions, 1)
+            for side in sides:
+                numeric.evaluate(side, values, dims)
+        except (UnsupportedError, SamplingError, FactError) as error:
+            missing.append(f"{name}:{claim.name}: {error}")
+    print("\n".join(missing))
+    assert len(missing) <= MISSING * len(tried), missing
 
 
 def test_the_gauntlet_is_never_proved() -> None:
@@ -371,3 +393,38 @@ def test_equal_input_gives_equal_output_in_every_process() -> None:
     assert running[0].returncode == 0, errors
     assert one == other
     assert len(one.splitlines()) > 3 * len(CASES[::2])
+
+
+STILL_THERE = [
+    ("sigmoid(u ** 2 / u)", "u : n", "sigmoid(u)"),
+    ("exp(x ** 3 / x ** 2)", "x : n", "exp(x)"),
+    ("tanh(inv(A) @ A @ x)", "A : n n invertible ; x : n", "tanh(x)"),
+    ("softmax(x ** 2 / x)", "x : n", "softmax(x)"),
+]
+
+
+@pytest.mark.parametrize(("text", "let", "expected"), STILL_THERE)
+def test_an_application_outlives_the_merges_of_its_argument(text: str, let: str, expected: str) -> None:
+    """It is its own canonical form, though its class goes by another node."""
+    result = tg.simplify(text, let=let, nodes=800, verify=True)
+    assert result.verified
+    assert result.tensor == tg.parse(expected, let=let)
+
+
+ASSUMED = [
+    ("x ** c * 0", ["defined(x ** c)"]),
+    ("x ** (-n) * 0", ["nonzero(x)"]),
+    ("x ** n * 0", []),
+    ("x ** (1/2) * 0", ["nonnegative(x)"]),
+    ("x ** (-1/2) * 0", ["positive(x)"]),
+    ("log(x) * 0", ["positive(x)"]),
+    ("matpow(A, -1) * 0", ["invertible(A)"]),
+    ("logm(A) * 0", ["defined(logm(A))"]),
+]
+
+
+@pytest.mark.parametrize(("text", "assumed"), ASSUMED)
+def test_what_makes_the_input_defined_is_said(text: str, assumed: list[str]) -> None:
+    """Zero times something undefined becomes zero only under a stated assumption."""
+    result = tg.simplify(text, let="x : n ; c : scalar ; A : n n")
+    assert [str(a) for a in result.assumed] == assumed

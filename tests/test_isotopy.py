@@ -161,3 +161,29 @@ def test_two_diagrams(left: str, right: str) -> None:
     a, b = sides(left, right)
     assert a != b
     assert b != a
+
+
+SIGNED = [
+    ("K ** 7 * K.T", "-(K ** 8)"),
+    ("K ** 8 * K.T ** 7", "-(K ** 15)"),
+    ("K.T ** 3 * K ** 4", "-(K ** 7)"),
+    ("K ** 7 * K.T ** 2", "K ** 9"),
+    ("K ** 9 * K.T ** 9", "-(K ** 18)"),
+    ("(K * K.T) ** 7", "-(K ** 14)"),
+    ("K.T ** 8", "K ** 8"),
+    ("J ** 8 * ten[k, j, i](J[i, j, k])", "-(J ** 9)"),
+    ("ten[j, i, k](J[i, j, k] ** 7) * J", "-(J ** 8)"),
+    ("sum(J ** 7)", "0"),
+    ("sum(K ** 7 * K.T ** 8)", "0"),
+]
+"""Entrywise powers of antisymmetric tensors: even ones lose the sign."""
+
+
+@pytest.mark.parametrize(("left", "right"), SIGNED)
+def test_signs_of_powers(left: str, right: str) -> None:
+    let = LET + " ; J : n n n antisymmetric(0,1,2)"
+    for text in (left, right):
+        assert tg.simplify(text, let=let, nodes=600, verify=True).verified
+    wrong = "1" if right == "0" else right.removeprefix("-") if right.startswith("-") else f"-({right})"
+    assert tg.prove(f"{left} = {wrong}", let=let, nodes=600).status == "refuted"
+    assert tg.prove(f"{left} = {right}", let=let, nodes=600, verify=True).status in ("proved", "open")

@@ -16,7 +16,9 @@ from tensorgrad import numeric
 from tensorgrad.errors import BudgetError, SizeError, UnsupportedError, ValueMismatchError
 from tensorgrad.function import FUNCTIONS, unknown
 from tensorgrad.notation import parse, parse_claim, parse_conditions, parse_facts, parse_scope
+from tensorgrad.numeric import precise_functions as precise
 from tensorgrad.numeric.construct import EXACT, FIXED, STYLES, draw
+from tensorgrad.numeric.precise import evaluate_precisely
 from tensorgrad.numeric.unknown import smooth
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import (
@@ -24,6 +26,7 @@ from tensorgrad.tensor import (
     Convolution,
     Delta,
     Derivative,
+    Fact,
     Flat,
     LeviCivita,
     Product,
@@ -610,3 +613,87 @@ def test_a_side_defined_alone_counts_only_when_asked() -> None:
     assert str(found) == (
         "defined on one side only: the right side is undefined\n  a = -1\n  left side = 0\n  right side = undefined"
     )
+
+
+# Cancellation: what float64 sees at one instance is not believed until it is seen with eighty digits.
+
+CANCELLING = [
+    ("sum(cosh(x) ** 2 - sinh(x) ** 2) = n", "x : n"),
+    ("cosh(x) ** 4 - sinh(x) ** 4 = cosh(2 * x)", "x : n"),
+    ("det(expm(A) @ expm(-A)) = 1", "A : n n"),
+    ("det(expm(A @ A)) * exp(-tr(A @ A)) = 1", "A : n n"),
+    ("(exp(x) + 1) ** 3 - exp(3 * x) - 3 * exp(2 * x) - 3 * exp(x) = ones[n]", "x : n"),
+    ("logdet(outer(g * g, 1 / g)) = logdet(outer(ones[n], g))", "g : n"),
+    ("det(outer(g * g, 1 / g)) = det(outer(ones[n], g))", "g : n"),
+    ("1 / det(outer(g * g, 1 / g)) = 1 / det(outer(ones[n], g))", "g : n"),
+    ("sign(exp(x) / exp(x) - 1) = zeros[n]", "x : n"),
+    ("grad(sum(cosh(x) ** 2 - sinh(x) ** 2), x) = zeros[n]", "x : n"),
+]
+
+
+@pytest.mark.parametrize(("goal", "let"), CANCELLING)
+@pytest.mark.parametrize("seed", range(3))
+def test_cancellation_refutes_nothing(goal: str, let: str, seed: int) -> None:
+    claim = parse_claim(goal, let)
+    assert claim.right is not None
+    found = numeric.refute(claim.left, claim.right, seed=seed)
+    assert found is None, str(found)
+
+
+def test_facts_that_hold_to_the_last_digit_make_no_domain() -> None:
+    """O.T @ O is 1e-17 off the diagonal, where a negative power of I is undefined: nothing follows from that."""
+    claim = parse_claim("diag((O.T @ O) ** c) = diag(I[m] ** c)", "O : n m orthonormal ; c : scalar")
+    assert claim.right is not None
+    assert numeric.search(claim.left, claim.right, domain=True).counterexample is None
+    claim = parse_claim("step(expm(O.T @ O)) = step(expm(I[m]))", "O : n m orthonormal")
+    assert claim.right is not None
+    assert numeric.search(claim.left, claim.right, domain=True).counterexample is None
+
+
+NEARLY = [
+    ("cosh(x) ** 2 - sinh(x) ** 2 = 1.0001 * ones[n]", "x : n"),
+    ("det(expm(A) @ expm(-A)) = 1.001", "A : n n"),
+    ("inv(diag(g)) = diag(1 / g) + 0.001", "g : n"),
+    ("logdet(diag(g)) = sum(log(abs(g))) + 0.00001", "g : n"),
+    ("grad(sum(tanh(x)), x) = 1.0001 - tanh(x) ** 2", "x : n"),
+]
+
+
+@pytest.mark.parametrize(("goal", "let"), NEARLY)
+def test_small_differences_refute_all_the_same(goal: str, let: str) -> None:
+    claim = parse_claim(goal, let)
+    assert claim.right is not None
+    assert numeric.refute(claim.left, claim.right) is not None
+
+
+@given(small_tensors())
+def test_many_digits_and_float64_agree(t: Tensor) -> None:
+    values = random_values(t)
+    try:
+        digits = evaluate_precisely(t, values, DIMS)
+    except (UnsupportedError, BudgetError):
+        return
+    rounded = np.asarray(digits, dtype=np.float64)
+    np.testing.assert_allclose(rounded, numeric.evaluate(t, values, DIMS), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted({*precise.ELEMENTWISE, *precise.LINES, *precise.MATRICES}))
+def test_every_function_has_its_value_with_many_digits(name: str) -> None:
+    rng = np.random.default_rng(3)
+    function = FUNCTIONS[name]
+    edges = "ij"[: function.acts[0]]
+    matrix = rng.uniform(0.2, 2.0, (3,) * len(edges))
+    variable = Variable("x", edges=dict.fromkeys(edges, Poly.symbol("n")))
+    args = [variable, Scalar(Poly.constant(2))] if name == "matpow" else [variable]
+    acted = [tuple((e,) for e in edges), ()][: len(args)]
+    t = Apply(function, args, acted, tuple((edges[k],) for k in function.produces))
+    assert t.order == len(function.produces)
+    digits = np.asarray(evaluate_precisely(t, {"x": matrix}, {"n": 3}), dtype=np.float64)
+    np.testing.assert_allclose(digits, numeric.evaluate(t, {"x": matrix}), rtol=1e-10)
+
+
+def test_antisymmetric_arrays_have_exact_zeros() -> None:
+    facts = [Fact("antisymmetric", ((0,), (1,), (2,)))]
+    for seed in range(20):
+        value = draw((2, 2, 2), facts, "generic", np.random.default_rng(seed))
+        assert value is not None and not value.any()

@@ -69,11 +69,31 @@ def _general(store: Store, function: Function, args: Sequence[tuple[Ref, Sequenc
     for k in range(len(call.args)):
         _strip_fused(store, call, k)
         _strip_broadcast(store, call, k)
+    if function.name == "pow" and call.args[0][0] != args[0][0]:
+        decided = _power_of_stripped(store, call)
+        if decided is not None:
+            return decided
     handle, batch_order, swapped = _node(store, call)
     produced = call.produced[::-1] if swapped else call.produced
     call.draft.operands.append(
         (handle, [call.batch[b] for b in batch_order] + [e for group in produced for e in group])
     )
+    return store.network(call.draft)
+
+
+def _power_of_stripped(store: Store, call: Call) -> Ref | None:
+    """What is left of a power without broadcast axes may be decided by structure: 1 ** n of ones ** n."""
+    from tensorgrad.diagram.powers import power
+
+    (base, labels), (exponent, exponent_labels) = call.args
+    value = store.constant_value(store.resolve(exponent)[0]) if not exponent_labels else None
+    decided = power(store, base, value) if value is not None and not call.function.derivative else None
+    if decided is None:
+        return None
+    legs = [0] * len(labels)
+    for a, p in enumerate(decided[1]):
+        legs[p] = call.batch[labels[a]]
+    call.draft.operands.append((decided[0], legs))
     return store.network(call.draft)
 
 

@@ -37,6 +37,8 @@ class Class:
     facts: dict[str, None] = field(default_factory=dict[str, None])
     written: Network | None = None
     summed: Total | None = None
+    form: Handle = 0
+    """The member that `written` or `summed` is."""
     whole: bool = False
 
     @property
@@ -180,24 +182,58 @@ class EGraph(Store):
         """Which form of a class is written out in networks and in sums that use it."""
         found = self.classes[root]
         assert found is not None
-        found.written = found.summed = None
-        for h in found.totals:
-            node = self.nodes[h]
-            if isinstance(node, Total) and not node.terms:
-                found.summed = Total((), self.dims[root])
-                return
+        found.written, found.summed, found.form = None, None, 0
+        zero = next((h for h in found.totals if self._is_empty(h)), None)
         plain = [h for h in found.networks if not self._network(h).operands]
-        if plain:
-            found.written = self._written(min(plain))
+        if zero is not None:
+            found.summed, found.form = Total((), self.dims[root]), zero
+        elif plain:
+            found.written, found.form = self._written(min(plain)), min(plain)
         elif found.is_atom:
             return
         elif found.totals:
             open_form = next((h for h in found.totals if not self.reaches(h, root)), None)
-            found.summed = self._summed(open_form) if open_form is not None else None
+            if open_form is not None:
+                found.summed, found.form = self._summed(open_form), open_form
         elif found.networks:
             plainest = sorted(found.networks, key=lambda h: self._network(h).coefficient is not ONE)
             open_form = next((h for h in plainest if not self.reaches(h, root)), None)
-            found.written = self._written(open_form) if open_form is not None else None
+            if open_form is not None:
+                found.written, found.form = self._written(open_form), open_form
+
+    def _is_empty(self, handle: Handle) -> bool:
+        node = self.nodes[handle]
+        return isinstance(node, Total) and not node.terms
+
+    def read_as(self, node: Node) -> tuple[tuple[Handle, Handle], ...]:
+        """For each child of a node, and of what is written out in it, the member that its canonical form takes it for."""
+        out: dict[Handle, Handle] = {}
+        stack = children(node)[::-1]
+        while stack:
+            child = stack.pop()
+            if child in out:
+                continue
+            found = self.members(child)
+            opened = found.form if self._is_opened(node, found) else 0
+            out[child] = opened or self.root(child)
+            if opened:
+                stack += children(self.nodes[opened])[::-1]
+        return tuple(out.items())
+
+    @staticmethod
+    def _is_opened(node: Node, found: Class) -> bool:
+        """Whether the form of a child's class is written out in a node: networks in networks, sums in sums, constants."""
+        if found.written is not None and not found.written.operands:
+            return True
+        if found.summed is not None and not found.summed.terms:
+            return True
+        match node:
+            case Network():
+                return found.written is not None
+            case Total():
+                return found.summed is not None or (found.written is not None and found.written.coefficient is not ONE)
+            case _:
+                return found.written is not None and _leaves_functions(found.written)
 
     def reaches(self, member: Handle, root: Handle) -> bool:
         """Whether writing a member out, and what it is made of, would come back to its own class."""
@@ -258,7 +294,8 @@ class EGraph(Store):
             raise UnsoundError(
                 f"{reason} makes tensors of different sizes equal: {self.ref_dims(a)} and {self.ref_dims(b)}"
             )
-        if a[0] != b[0]:
+        # Between members of one class congruence would be circular: a node rewritten by what follows from itself.
+        if a[0] != b[0] and (isinstance(reason, Applied) or self.root(a[0]) != self.root(b[0])):
             link = Link(a, b, reason)
             self.history.append(link)
             self.links.setdefault(a[0], []).append(link)
@@ -335,19 +372,21 @@ class EGraph(Store):
     def _repair(self, user: Handle) -> None:
         node = self.nodes[user]
         axes = tuple(range(len(self.dims[user])))
-        replaced = tuple((c, self.root(c)) for c in children(node))
+        replaced = self.read_as(node)
         before = len(self.nodes)
         ref = self.recanonical(node)
         if user in self.unstable:
             self.unstable.update(range(before, len(self.nodes)))
         # An application comes back as what its class has become: it is still itself if its arguments are.
         itself = (
-            isinstance(node, Application) and all(c == r for c, r in replaced) and self.root(ref[0]) == self.root(user)
+            isinstance(node, Application)
+            and all(c == self.root(c) for c in children(node))
+            and self.root(ref[0]) == self.root(user)
         )
         if ref[0] != user and not itself:
             self._retire(user)
             self.union((user, axes), ref, Congruent(replaced))
-        elif ref[1] != axes:
+        else:
             root = self.resolve((user, axes))
             self._symmetric(root[0], root[1], self.resolve(ref)[1])
 
@@ -451,6 +490,12 @@ class EGraph(Store):
     def statistics(self) -> tuple[int, int]:
         """Numbers of classes and of live nodes."""
         return sum(c is not None for c in self.classes), len(self.nodes) - len(self.dead)
+
+
+def _leaves_functions(network: Network) -> bool:
+    """Whether an argument has parts that stand outside of functions in canonical form: broadcast and fused axes."""
+    touched = {e for _, legs in network.operands for e in legs}
+    return any(h < FLAT for h, _ in network.operands) or not touched.issuperset(network.boundary)
 
 
 _TURNED = {"upper": "lower", "lower": "upper", "orthonormal": "orthonormal.T", "orthonormal.T": "orthonormal"}

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tensorgrad.diagram.powers import is_natural
+from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Fact, Product, Rename, Scalar, Tensor, align, postorder
+
+DEFINED = "defined"
+"""Assumed of a whole application whose domain is no fact of its argument: x ** c, logm(A). No rule asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ def _needed(node: Apply) -> Assumption | None:
     if node.function.derivative:
         return None
     argument = node.args[0]
+    if node.function.name in ("logm", "sqrtm") or (node.function.name in ("pow", "matpow") and _exponent(node) is None):
+        return Assumption(Fact(DEFINED), node)
     fact = _needed_by_power(node) if node.function.name in ("pow", "matpow") else node.function.domain
     if not fact or (fact == "invertible" and len(argument.edges) != 2):
         return None
@@ -52,18 +59,25 @@ def _needed(node: Apply) -> Assumption | None:
     return Assumption(Fact(fact), argument)
 
 
-def _needed_by_power(node: Apply) -> str:
+def _exponent(node: Apply) -> Poly | None:
+    """The exponent of a power if it says what the domain is: a number (of a matrix a whole one), n, -n; else None."""
     exponent = node.args[1]
     while isinstance(exponent, Product) and len(exponent.factors) == 1:
         exponent = exponent.factors[0]
-    if not isinstance(exponent, Scalar) or not exponent.value.is_constant:
+    if not isinstance(exponent, Scalar):
+        return None
+    value = exponent.value
+    fraction = value.is_constant and node.function.name == "pow"
+    return value if fraction or is_natural(value) or is_natural(-value) else None
+
+
+def _needed_by_power(node: Apply) -> str:
+    exponent = _exponent(node)
+    if exponent is None or is_natural(exponent):
         return ""
-    value = exponent.value.number
-    if node.function.name == "matpow":
-        return "invertible" if value < 0 else ""
-    if value.denominator != 1:
-        return "nonnegative" if value > 0 else "positive"
-    return "nonzero" if value < 0 else ""
+    if is_natural(-exponent):
+        return "invertible" if node.function.name == "matpow" else "nonzero"
+    return "nonnegative" if exponent.number > 0 else "positive"
 
 
 def consequences(found: Sequence[Assumption]) -> tuple[Assumption, ...]:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tensorgrad.derivation import Derivation
+from tensorgrad.derivation import Derivation, Step
 from tensorgrad.diagram import Node, Ref, insert
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.explain import Explainer, derivation
+from tensorgrad.egraph.gapless import Joiner
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.egraph.partial import Assumption, Said, assumptions, consequences
+from tensorgrad.egraph.partial import DEFINED, Assumption, Said, assumptions, consequences
 from tensorgrad.egraph.rephrase import Rephrasing
 from tensorgrad.egraph.saturate import Saturation, Stopped
 from tensorgrad.errors import FactError
@@ -21,6 +22,9 @@ from tensorgrad.notation import Condition
 from tensorgrad.rule import RuleSet
 from tensorgrad.sizes import ONE
 from tensorgrad.tensor import Fact, Tensor, Variable
+
+_GAP_SECONDS, _GAP_NODES = 2.0, 2000
+"""Budgets of the search for the steps that close one gap of a derivation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,11 @@ def simplify(
     steps, names = Explainer(graph).extraction(ref[0], extraction.chosen)
     classes, live = graph.statistics()
     edges = [t.edges[list(ref[1]).index(p)] for p in range(len(ref[1]))]
+    result = extraction.tensor(ref, t.edges)
+    joiner = Joiner(_Connector([t], conditions, rules), names)
     return Found(
-        extraction.tensor(ref, t.edges),
-        derivation(steps, edges),
+        result,
+        Derivation(tuple(joiner.joined(t, derivation(steps, edges).steps, result))),
         names,
         stopped,
         assumed,
@@ -105,36 +111,74 @@ def prove(
     explain: bool = True,
 ) -> Outcome:
     """Whether two tensors without derivatives become one class."""
-    engine = Engine.of(rules, [left, right, *_expressions(conditions)])
-    graph = EGraph(seconds, nodes)
-    try:
-        assumed, equations = _state(graph, [left, right], conditions)
-        first = insert(graph, left)
-        second = _aligned(insert(graph, right), left, right)
-        run = Saturation(graph, engine, equations, goal=lambda: graph.same(first, second))
-        stopped = Rephrasing(graph, run, first, second).run()
-    finally:
-        engine.tables.end()
-    graph.limit *= 2
-    graph.deadline = time.monotonic() + 60
+    search = _Search(left, right, [left, right], conditions, rules, EGraph(seconds, nodes))
+    graph, first, second = search.graph, search.first, search.second
     proved = graph.same(first, second)
     explainer = Explainer(graph)
     names = explainer.rules(first[0], second[0]) if proved else ()
-    steps = explainer.steps(first[0], second[0]) if proved and explain else []
-    edges = [left.edges[list(first[1]).index(p)] for p in range(len(first[1]))]
+    steps: list[Step] = []
+    if proved and explain:
+        joiner = Joiner(_Connector([left, right], conditions, rules), names)
+        steps = joiner.joined(left, search.steps(explainer), right)
     simplest = [left, right] if proved else _simplest(graph, [(first, left), (second, left)])
     return Outcome(
         proved,
-        stopped,
+        search.stopped,
         names,
-        derivation(steps, edges),
+        Derivation(tuple(steps)),
         simplest[0],
         simplest[1],
-        assumed,
-        run.done_rounds,
+        search.assumed,
+        search.rounds,
         graph.statistics()[0],
         graph,
     )
+
+
+class _Search:
+    """One search for a proof; `written` are the expressions whose partial functions are taken to be defined."""
+
+    def __init__(
+        self,
+        left: Tensor,
+        right: Tensor,
+        written: Sequence[Tensor],
+        conditions: Sequence[Condition],
+        rules: RuleSet,
+        graph: EGraph,
+    ) -> None:
+        self.graph, self.left = graph, left
+        engine = Engine.of(rules, [*written, left, right, *_expressions(conditions)])
+        try:
+            self.assumed, equations = _state(graph, written, conditions)
+            self.first = insert(graph, left)
+            self.second = _aligned(insert(graph, right), left, right)
+            run = Saturation(graph, engine, equations, goal=lambda: graph.same(self.first, self.second))
+            self.stopped: Stopped = Rephrasing(graph, run, self.first, self.second).run()
+        finally:
+            engine.tables.end()
+        self.rounds = run.done_rounds
+        graph.limit *= 2
+        graph.deadline = time.monotonic() + 60
+
+    def steps(self, explainer: Explainer) -> tuple[Step, ...]:
+        """The steps of a proof that was found, as they are found."""
+        edges = [self.left.edges[list(self.first[1]).index(p)] for p in range(len(self.first[1]))]
+        return derivation(explainer.steps(self.first[0], self.second[0]), edges).steps
+
+
+@dataclass(frozen=True, slots=True)
+class _Connector:
+    """Finds the steps between two expressions of one derivation, with small budgets of its own."""
+
+    written: Sequence[Tensor]
+    conditions: Sequence[Condition]
+    rules: RuleSet
+
+    def __call__(self, a: Tensor, b: Tensor) -> Sequence[Step] | None:
+        """The steps from `a` to `b`, or None."""
+        search = _Search(a, b, [*self.written, a, b], self.conditions, self.rules, EGraph(_GAP_SECONDS, _GAP_NODES))
+        return search.steps(Explainer(search.graph)) if search.graph.same(search.first, search.second) else None
 
 
 def normalise(t: Tensor) -> Tensor:
@@ -197,8 +241,9 @@ def _state(
             equations.state(insert(graph, condition.tensor), second, str(condition))
     assumed = assumptions(sides)
     for assumption in (*assumed, *consequences(assumed)):
-        said = Said(assumption.tensor, "needed for the expression to have a value")
-        graph.assert_fact(insert(graph, assumption.tensor), assumption.fact.name, said)
+        if assumption.fact.name != DEFINED:
+            said = Said(assumption.tensor, "needed for the expression to have a value")
+            graph.assert_fact(insert(graph, assumption.tensor), assumption.fact.name, said)
     graph.rebuild()
     _odd_skew(graph)
     return assumed, equations

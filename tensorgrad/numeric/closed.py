@@ -38,8 +38,15 @@ def derivative(function: Function) -> Callable[[Any], Any]:
     raise UnsupportedError(f"the numeric value of {function} ({base.name} has no derivative function here)")
 
 
+def symbolic_derivative(function: Function) -> Callable[[Any], Any] | None:
+    """`d(f)`, `d(d(f))`, ... of a smooth elementwise function on mpmath numbers; None for other functions."""
+    if function.name not in _SMOOTH:
+        return None
+    return _lambdified(function.name, function.derivative, "mpmath")
+
+
 @lru_cache(maxsize=256)
-def _smooth(name: str, order: int) -> Callable[[Any], Any]:
+def _lambdified(name: str, order: int, modules: str) -> Callable[[Any], Any]:
     import sympy
 
     x: Any = sympy.Symbol("x", real=True)
@@ -49,9 +56,15 @@ def _smooth(name: str, order: int) -> Callable[[Any], Any]:
         "gelu": x * (1 + sympy.erf(x / sympy.sqrt(2))) / 2,
     }
     form = forms[name] if name in forms else getattr(sympy, name)(x)
+    own: list[Any] = [modules] if modules == "mpmath" else [{"erf": _erf}, modules]
+    return sympy.lambdify(x, sympy.diff(form, x, order), modules=own)
+
+
+@lru_cache(maxsize=256)
+def _smooth(name: str, order: int) -> Callable[[Any], Any]:
     base = FUNCTIONS[name].meaning
     assert base is not None
-    values: Any = sympy.lambdify(x, sympy.diff(form, x, order), modules=[{"erf": _erf}, "numpy"])
+    values = _lambdified(name, order, "numpy")
 
     def meaning(value: Any) -> Any:
         defined = np.isfinite(base(np, value))

@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from mpmath import isfinite
 
+from tensorgrad.errors import BudgetError, UnsupportedError
 from tensorgrad.numeric.differences import Differences
 from tensorgrad.numeric.modular import Modular, NonRationalError, UndefinedError
-from tensorgrad.tensor import Derivative, Tensor, walk
+from tensorgrad.numeric.precise import DIGITS, evaluate_precisely
+from tensorgrad.tensor import Apply, Derivative, Tensor, walk
 
 Array = Any
 Kind = Literal["equal", "different", "left undefined", "right undefined", "both undefined", "unclear"]
 
 TOLERANCE = 1e-7
 _NUDGE = 1e-10
+
+_DRAWS = 3
+"""Nudges of each value where nothing but float64 can be asked: one of them may round as the instance itself does."""
 
 
 @dataclass(frozen=True)
@@ -74,28 +80,45 @@ class Comparison:
         return bool(np.abs(left - right).max() <= self.tolerance * _scale(left, right))
 
     def believable(self, left: Array, right: Array, values: Mapping[str, Any], dims: Mapping[str, int]) -> bool:
-        """Whether the difference is far above rounding: exactly, where rational; else by nudging the values."""
-        gap = float(np.abs(left - right).max())
-        if self.noise(values, dims, (left, right)) > 0.01 * gap:
+        """Whether the difference is far above rounding: exactly, where rational; else with many digits; and always by
+        nudging the values, which need not satisfy the facts to the last digit."""
+        exact = self.exactly(values, dims) or self.precisely(values, dims)
+        if exact not in (None, "different"):
             return False
-        return self.exactly(values, dims) in (None, "different")
+        if not _is_exact(values) and self.close(
+            *(self.snapped(side, values, dims) for side in (self.left, self.right))
+        ):
+            return False
+        draws = _DRAWS if exact is None else 1
+        return self.noise(values, dims, (left, right), draws) <= 0.01 * float(np.abs(left - right).max())
 
     def one_sided(self, left: Array, right: Array, values: Mapping[str, Any], dims: Mapping[str, int]) -> bool:
         """Whether one side really is undefined where the other is defined: not an artefact of rounding."""
         undefined_left = bool(np.isnan(left).any())
-        exact = self.exactly(values, dims)
-        if exact is not None:
-            return exact == ("left undefined" if undefined_left else "right undefined")
-        defined = right if undefined_left else left
-        if self.noise(values, dims, (None, right) if undefined_left else (left, None)) > 0.01 * _scale(defined):
+        exact = self.exactly(values, dims) or self.precisely(values, dims)
+        if exact not in (None, "left undefined" if undefined_left else "right undefined"):
             return False
-        if _is_exact(values):
+        defined = right if undefined_left else left
+        certain = _is_exact(values)
+        if certain and exact is not None:
             return True
-        nudged = [self.sides(moved, dims)[0 if undefined_left else 1] for moved in self.nudges(values)]
+        if self.noise(values, dims, (None, right) if undefined_left else (left, None), 1) > 0.01 * _scale(defined):
+            return False
+        if certain:
+            return True
+        domain = [bool(np.isnan(self.snapped(side, values, dims)).any()) for side in (self.left, self.right)]
+        if domain != [undefined_left, not undefined_left]:
+            return False
+        nudged = [self.sides(moved, dims)[0 if undefined_left else 1] for moved in self.nudges(values, 1)]
         return all(side is not None and np.isnan(side).any() for side in nudged)
 
+    def snapped(self, side: Tensor, values: Mapping[str, Any], dims: Mapping[str, int]) -> Array:
+        """One side's value with tiny arguments of functions taken for zeros, axes in the left side's order."""
+        value = _Snapped(values, dims).evaluate(side)
+        return value if side is self.left else value.transpose(self.order)
+
     def noise(
-        self, values: Mapping[str, Any], dims: Mapping[str, int], sides: tuple[Array | None, Array | None]
+        self, values: Mapping[str, Any], dims: Mapping[str, int], sides: tuple[Array | None, Array | None], draws: int
     ) -> float:
         """How much the defined sides move when values move in the tenth digit: the same cancellation shows in both.
 
@@ -103,7 +126,7 @@ class Comparison:
         instance is exact, and everything if it is not.
         """
         worst = 0.0
-        for moved in self.nudges(values):
+        for moved in self.nudges(values, draws):
             for now, before in zip(self.sides(moved, dims), sides, strict=True):
                 if before is None:
                     continue
@@ -113,14 +136,15 @@ class Comparison:
                     worst = max(worst, float(np.abs(now - before).max()))
         return worst
 
-    def nudges(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The instance with one value at a time moved by one part in 10**10; zeros and integers stay."""
+    def nudges(self, values: Mapping[str, Any], draws: int) -> list[dict[str, Any]]:
+        """The instance with one value at a time moved by about one part in 10**10; zeros and integers stay."""
         rng = np.random.default_rng(1)
         found: list[dict[str, Any]] = []
         for name, value in values.items():
             if not callable(value) and name not in self.still:
                 array = np.asarray(value, dtype=np.float64)
-                found.append({**values, name: array * (1 + _NUDGE * rng.standard_normal(array.shape))})
+                moved = (array * (1 + _NUDGE * rng.standard_normal(array.shape)) for _ in range(draws))
+                found += [{**values, name: m} for m in moved]
         return found
 
     def exactly(self, values: Mapping[str, Any], dims: Mapping[str, int]) -> Kind | None:
@@ -139,6 +163,32 @@ class Comparison:
         if left is None or right is None:
             return "both undefined" if left is right else "left undefined" if left is None else "right undefined"
         return "equal" if (left == right.transpose(self.order)).all() else "different"
+
+    def precisely(self, values: Mapping[str, Any], dims: Mapping[str, int]) -> Kind | None:
+        """The outcome with many digits; None where a function is not evaluated so, or the arrays are large."""
+        try:
+            kinds: list[Kind] = [self._with_digits(digits, values, dims) for digits in DIGITS]
+        except (UnsupportedError, BudgetError):
+            return None
+        return kinds[0] if kinds[0] == kinds[1] else "unclear"
+
+    def _with_digits(self, digits: int, values: Mapping[str, Any], dims: Mapping[str, int]) -> Kind:
+        left, right = (evaluate_precisely(side, values, dims, digits) for side in (self.left, self.right))
+        defined = [all(isfinite(x) for x in side.ravel()) for side in (left, right)]
+        if not all(defined):
+            if not any(defined):
+                return "both undefined"
+            return "left undefined" if defined[1] else "right undefined"
+        gap = max((abs(x) for x in np.ravel(left - right.transpose(self.order))), default=0)
+        scale = max(1e-3, *(abs(x) for side in (left, right) for x in side.ravel()))
+        return "equal" if gap <= self.tolerance * scale else "different"
+
+
+class _Snapped(Differences):
+    """The evaluator that takes tiny arguments of functions for zeros: facts hold but for the last digits of the values."""
+
+    def _apply(self, t: Apply, args: Sequence[Array]) -> Array:
+        return super()._apply(t, [np.where(np.abs(a) <= 1e-12, 0.0, a) for a in args])
 
 
 def _scale(*sides: Array) -> float:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.errors import BudgetError, SizeError, UnsupportedError, ValueMismatchError
+from tensorgrad.numeric.batches import Operand
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import (
     Apply,
@@ -37,10 +38,7 @@ from tensorgrad.tensor import (
 )
 
 Array = Any
-"""A NumPy array (float64, or int64 residues)."""
-
-Operand = tuple[Array, tuple[str, ...]]
-"""An array and the name of each of its axes."""
+"""A NumPy array (float64, int64 residues, or numbers of eighty digits)."""
 
 MOST_AXES = 52
 """Most axes of an array: NumPy's einsum has no more letters."""
@@ -51,6 +49,8 @@ LARGEST = 1 << 24
 
 class Dense(ABC):
     """Evaluates expressions bottom up, each distinct node once; subclasses say what the ring is."""
+
+    largest = LARGEST
 
     def __init__(self, values: Mapping[str, Any], dims: Mapping[str, int]) -> None:
         self.values = values
@@ -150,7 +150,7 @@ class Dense(ABC):
     def _table(self, t: Tensor) -> Array:
         """The 0-1 (or sign) tables of structural tensors."""
         shape = tuple(self._size(d) for d in t.dims)
-        if prod(shape) > LARGEST:
+        if prod(shape) > self.largest:
             raise BudgetError(f"dense evaluation would need an array of shape {shape}: use smaller sizes")
         match t:
             case Zero():
@@ -206,7 +206,7 @@ class Dense(ABC):
         """The product of operands, those with the fewest entries first, then summed over the names not in `keep`."""
         operands = sorted(operands, key=lambda o: o[0].size)
         sizes = {e: n for array, names in operands for e, n in zip(names, array.shape, strict=True)}
-        if prod(sizes.values()) > LARGEST:
+        if prod(sizes.values()) > self.largest:
             raise BudgetError(
                 f"dense evaluation would need an array of {prod(sizes.values())} entries: use smaller sizes"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from tensorgrad.tensor import Derivative, Tensor, Variable, walk
 
 Array = Any
 
-_STENCIL = ((1, 0.75), (2, -0.15), (3, 1 / 60))
+STENCIL = ((1, Fraction(3, 4)), (2, Fraction(-3, 20)), (3, Fraction(1, 60)))
 """Sixth-order central differences: f' = sum(w * (f(x + k*h) - f(x - k*h))) / h."""
 
 
@@ -72,9 +73,9 @@ def _difference(
     t: Tensor, name: str, values: Values, dims: Mapping[str, int], place: tuple[int, ...], h: float
 ) -> Array:
     total: Array = 0.0
-    for k, weight in _STENCIL:
+    for k, weight in STENCIL:
         ahead, behind = (_moved(t, name, values, dims, place, sign * k * h) for sign in (1, -1))
-        total = total + weight * (ahead - behind)
+        total = total + float(weight) * (ahead - behind)
     return total / h
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from tensorgrad.errors import UnsupportedError, ValueMismatchError
 from tensorgrad.function import Function
+from tensorgrad.numeric.batches import Operand, lined
 from tensorgrad.numeric.closed import derivative
-from tensorgrad.numeric.dense import Array, Dense, Operand
+from tensorgrad.numeric.dense import Array, Dense
 from tensorgrad.numeric.unknown import Smooth, SmoothMap, SmoothVector
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Delta, Scalar, Tensor, Unit, walk
@@ -161,17 +162,6 @@ class Float(Dense):
                 f"{function} of a plain callable: give a numeric.Smooth, which knows its derivatives"
             )
         return lambda x: given.at(x, function.derivative)
-
-
-def lined(array: Array, arg: Tensor, acted: Sequence[Sequence[str]], batch: tuple[str, ...]) -> Array:
-    """Axes: one a batch edge (of length 1 where the argument lacks it), then one a group, fused row-major."""
-    own = [e for e in batch if e in arg.edges and not any(e in group for group in acted)]
-    order = [*own, *(e for group in acted for e in group)]
-    sizes = dict(zip(arg.edges, array.shape, strict=True))
-    array = array.transpose([arg.edges.index(e) for e in order])
-    lead = [sizes[e] if e in own else 1 for e in batch]
-    fused = [int(np.prod([sizes[e] for e in group], dtype=int)) for group in acted]
-    return array.reshape((*lead, *fused))
 
 
 def _defined(meaning: Callable[..., Any], args: list[Array], acts: list[int]) -> Array:

@@ -72,6 +72,8 @@ def symmetrised(x: Array, facts: list[Fact], mean: bool = True) -> Array:
                 group[product] = group[axes] * sign
                 frontier.append(product)
     total = sum(sign * x.transpose(axes) for axes, sign in group.items())
+    # What cancels but for rounding is zero: its sign would be arbitrary.
+    total = np.where(np.abs(total) <= 1e-13 * np.abs(x).max(initial=0.0), 0.0, total)
     return total / len(group) if mean else total
 
 

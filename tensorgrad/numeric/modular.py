@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.errors import TensorgradError
-from tensorgrad.numeric.dense import Array, Dense, Operand
-from tensorgrad.numeric.evaluate import Values, lined, read_sizes
+from tensorgrad.numeric.batches import Operand, each_entry, spread
+from tensorgrad.numeric.dense import Array, Dense
+from tensorgrad.numeric.evaluate import Values, read_sizes
 from tensorgrad.tensor import Apply, Tensor, Unit, Variable, walk
 
 PRIME = 2**31 - 1
@@ -62,7 +63,7 @@ class Modular(Dense):
 
     def _pair(self, a: Operand, b: Operand, keep: tuple[str, ...]) -> Operand:
         names = tuple(dict.fromkeys((*a[1], *b[1])))
-        return self._total((_spread(a, names) * _spread(b, names) % self.p, names), keep)
+        return self._total((spread(a, names) * spread(b, names) % self.p, names), keep)
 
     def _total(self, a: Operand, keep: tuple[str, ...]) -> Operand:
         axes = tuple(k for k, e in enumerate(a[1]) if e not in keep)
@@ -102,17 +103,8 @@ class Modular(Dense):
         args = list(args)
         if name in ("pow", "matpow"):
             args[1] = self._integers(t.args[1])
-        produced = sum(len(group) for group in t.produced)
-        batch = t.edges[: len(t.edges) - produced]
-        parts = [lined(a, c, g, batch) for a, c, g in zip(args, t.args, t.acted, strict=True)]
         sizes = dict(zip(t.edges, (self._size(d) for d in t.dims), strict=True))
-        lead = tuple(sizes[e] for e in batch)
-        parts = [np.broadcast_to(a, lead + a.shape[len(batch) :]) for a in parts]
-        rows = parts[0].shape[-1] if t.produced else 1
-        result = np.zeros((*lead, rows, rows) if t.produced else lead, dtype=np.int64)
-        for place in np.ndindex(*lead):
-            result[place] = self._one(name, [a[place] for a in parts])
-        return result.reshape(tuple(sizes.values()))
+        return each_entry(t, args, sizes, lambda parts: self._one(name, parts), np.int64)
 
     def _one(self, name: str, args: list[Array]) -> Array | int:
         match name:
@@ -177,9 +169,3 @@ class Modular(Dense):
 
     def _matmul(self, a: Array, b: Array) -> Array:
         return (a[:, :, None] * b[None, :, :] % self.p).sum(axis=1) % self.p
-
-
-def _spread(a: Operand, names: tuple[str, ...]) -> Array:
-    own = [e for e in names if e in a[1]]
-    array = a[0].transpose([a[1].index(e) for e in own])
-    return array.reshape([array.shape[own.index(e)] if e in own else 1 for e in names])
