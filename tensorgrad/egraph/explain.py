@@ -17,6 +17,9 @@ from tensorgrad.tensor import Product, Sum, Tensor, renamed
 LONGEST = 400
 """A derivation that takes more steps than this, counted in every context, is not written out; its rules are named."""
 
+MOST_LINKS = 20 * LONGEST
+"""The same for links walked, with those of congruence, which are no steps."""
+
 
 @dataclass(slots=True)
 class View:
@@ -30,7 +33,31 @@ class View:
         """The handle's tensor, axes called a0, a1, ..."""
         expressions = Expressions(self.graph, self._node)
         expressions.done.update(self.given)
+        for child in self.shown:
+            if child not in self.given and self._contains_itself(child):
+                expressions.done[child] = self._once(child)
         return expressions.tensor(handle)
+
+    def _contains_itself(self, child: Handle) -> bool:
+        """Whether what a child is shown as has the child as a part: X = inv(K) @ K @ X."""
+        stack, seen = [self.shown[child]], {child}
+        while stack:
+            for part in children(self.graph.nodes[stack.pop()]):
+                if part == child:
+                    return True
+                if part not in seen and part not in self.given:
+                    seen.add(part)
+                    stack.append(self.shown.get(part, part))
+        return False
+
+    def _once(self, child: Handle) -> Tensor:
+        """A child shown as its member, in which the child stands for itself."""
+        member = self.shown[child]
+        inner = View(self.graph, {c: m for c, m in self.shown.items() if c != child}, self.given)
+        t = inner.tensor(member)
+        names = axis_names(len(self.graph.dims[child]))
+        named = renamed(t, tuple(names[p] for p in relative(self.graph, member, child)))
+        return named if named.edges == names else Product((named,), names)
 
     def _node(self, handle: Handle) -> tuple[Node, tuple[int, ...]]:
         member = self.shown.get(handle, handle)
@@ -56,6 +83,7 @@ class Explainer:
         self.graph = graph
         self._order = {id(link): number for number, link in enumerate(graph.history)}
         self._left = LONGEST
+        self._links_left = MOST_LINKS
         self._rules: dict[tuple[Handle, Handle, int], tuple[str, ...]] = {}
 
     def path(self, start: Handle, end: Handle, before: int) -> list[tuple[Link, bool]]:
@@ -104,7 +132,7 @@ class Explainer:
         A derivation of more than `LONGEST` steps in all its contexts is given as one step that names its rules.
         """
         out: list[Step] = []
-        self._left = LONGEST
+        self._left, self._links_left = LONGEST, MOST_LINKS
         try:
             self._walk(start, end, len(self.graph.history), out)
         except TooLongError:
@@ -127,6 +155,9 @@ class Explainer:
 
     def _link(self, link: Link, forward: bool, here: Ref, there: Ref, out: list[Step]) -> None:
         """The steps of one link; walked backwards they are the same, in the other order."""
+        self._links_left -= 1
+        if self._links_left < 0:
+            raise TooLongError
         number = self._order[id(link)]
         left, right = (here, there) if forward else (there, here)
         steps: list[Step] = []
