@@ -45,8 +45,13 @@ def wires_of_curves(scene: Scene) -> list[list[Contact]]:
     groups = Groups()
     for wire in scene.wires:
         for p in wire.pieces:
-            groups.unite((round(p.x0, 2), round(p.y0, 2)), (round(p.x1, 2), round(p.y1, 2)))
+            groups.unite((p.x0, p.y0), (p.x1, p.y1))
     places = [p for p in list(groups.parent) if isinstance(p, tuple)]
+    cells: dict[tuple[int, int], tuple[float, float]] = {}
+    for x, y in places:
+        column, row = round(x * 50), round(y * 50)
+        for near in ((column + i, row + j) for i in (-1, 0, 1) for j in (-1, 0, 1)):
+            groups.unite(cells.setdefault(near, (x, y)), (x, y))
     found: list[tuple[object, Contact]] = []
     for x, y in places:
         for k, s in enumerate(scene.shapes):
@@ -56,7 +61,7 @@ def wires_of_curves(scene: Scene) -> list[list[Contact]]:
     for label in scene.labels:
         if label.role == "edge":
             near = [p for p in places if abs(p[1] - label.y) < 0.02 and abs(p[0] - label.x) < 8]
-            assert len(near) == 1, (label, near)
+            assert near and max(p[0] for p in near) - min(p[0] for p in near) < 0.02, (label, near)
             found.append((near[0], Contact(-1, "", label.y, label.name.text)))
     return _grouped(groups, found)
 
@@ -141,7 +146,9 @@ def _coefficient(label: Label) -> object:
     import sympy
 
     text = label.name.text
-    return sympy.sympify(text.replace("−", "-").replace("^", "**"))
+    for digit, small in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹"):
+        text = text.replace(small, f"**{digit}")
+    return sympy.sympify(text.replace("−", "-").replace("·", "*"))
 
 
 def _axis(

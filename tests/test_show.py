@@ -18,6 +18,7 @@ import tensorgrad as tg
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.show import derivation_html, derivation_latex, to_html
 from tensorgrad.show.build import picture
+from tensorgrad.show.formula import formula
 from tensorgrad.show.layout import layout
 from tensorgrad.show.page import marked
 from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Piece, Scene, Shape
@@ -247,6 +248,10 @@ def test_latex_escapes() -> None:
         ("x ** 2", "x : n", r"x^{\circ 2}"),
         ("outer(x, y)", "x : n ; y : m", r"x \otimes y"),
         ("d(f)(x)", "x : n ; f : function", r"f^{\prime}\left(x\right)"),
+        ("(A * B) @ x", "A B : n n ; x : n", r"\left(A \odot B\right) x"),
+        ("A * (B @ C)", "A B C : n n", r"A \odot B C"),
+        ("kron(A, B) @ vec(X)", "A B X : n n", r"\left(A \otimes_{K} B\right) \operatorname{vec}\left(X\right)"),
+        ("x - (-y)", "x y : n", r"x + y"),
         ("Sigma @ mu1", "Sigma : n n ; mu1 : n", r"\Sigma \mu_{1}"),
         ("E[x](x @ x)", "x : n", r"\mathbb{E}_{x}\left[x^{\top} x\right]"),
     ],
@@ -260,6 +265,9 @@ def test_formulas_with_and_without_indices() -> None:
     assert tg.to_latex(t, index_free=False) == r"\sum_{j} A_{ij} \, x_{j}"
     assert tg.to_latex(t, index_free=True) == "A x"
     assert (tg.to_index(t), tg.to_index_free(t)) == ("sum[j](A[i, j] * x[j])", "A @ x")
+    t = tg.parse("x * z", let="x z : n")
+    assert formula("sum[i](x[i]) * z[i]", t) == r"\left(\sum_{i} x_{i}\right) \, z_{i}"
+    assert formula("z[i] - 2 * sum[i](x[i])", t) == r"z_{i} - 2 \, \sum_{i} x_{i}"
     odd = tg.parse("sum[i](T[i, j, k] * x[i])", let="T : n m k ; x : n")
     with pytest.raises(UnsupportedError, match="without indices"):
         tg.to_latex(odd, index_free=True)
@@ -280,7 +288,9 @@ def test_every_tensor_has_both_formulas(t: Tensor) -> None:
 def test_latex_compiles(engine: str, tmp_path: Path) -> None:
     if which(engine) is None:
         pytest.skip(f"no {engine} here")
-    plain = {name: t for name, t in EXAMPLES.items() if name != "names"}
+    # Chinese needs fonts that a LaTeX need not have.
+    names = Variable("f", edges=dict.fromkeys((n for n in NAMES if n != "张量"), "n"))
+    plain = {**EXAMPLES, "names": names}
     body = "\n".join(tg.to_tikz(t) for t in plain.values())
     formulas = "\n\n".join(f"${tg.to_latex(t)}$ ${tg.to_latex(t, index_free=False)}$" for t in plain.values())
     for name, source in (

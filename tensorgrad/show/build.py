@@ -7,7 +7,7 @@ from dataclasses import replace
 from tensorgrad.notation.net import Net as Product
 from tensorgrad.notation.net import net_of
 from tensorgrad.show.formula import formula, latex_of, poly_latex
-from tensorgrad.show.names import Name, math_name, shortened
+from tensorgrad.show.names import Name, math_name, polynomial, shortened
 from tensorgrad.show.nodes import LONGEST, axis_mark, exchangeable, folded, function_name, in_sizes, leaf, readable
 from tensorgrad.show.picture import End, Item, Kind, Link, Net, Picture, Port, Term
 from tensorgrad.sizes import ONE, Poly
@@ -35,7 +35,7 @@ def picture(t: Tensor) -> Picture:
 
 def size_name(value: Poly) -> Name:
     """A size or coefficient as a label."""
-    return Name(str(value), poly_latex(value))
+    return Name(polynomial(str(value)), poly_latex(value))
 
 
 class _Builder:
@@ -229,7 +229,8 @@ def _coefficient(value: Poly, numbers: list[Tensor]) -> Name:
     texts = [in_sizes(str(n)) for n in numbers]
     maths = [formula(t, n) for t, n in zip(texts, numbers, strict=True)]
     if value is not ONE:
-        texts, maths = [f"({value})" if len(value.terms) > 1 else str(value), *texts], [poly_latex(value), *maths]
+        own = size_name(value)
+        texts, maths = [f"({own.text})" if len(value.terms) > 1 else own.text, *texts], [own.latex, *maths]
     return Name(" ".join(f"({t})" if " " in t and len(texts) > 1 else t for t in texts), r" \, ".join(maths))
 
 
