@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tensorgrad.notation.net import Net as Product
-from tensorgrad.notation.net import net_of
+from tensorgrad.notation.net import net_of, ungrouped_everywhere
 from tensorgrad.show.formula import formula, latex_of, poly_latex
 from tensorgrad.show.names import Name, math_name, polynomial, shortened
 from tensorgrad.show.nodes import LONGEST, axis_mark, exchangeable, folded, function_name, in_sizes, leaf, readable
@@ -30,7 +30,7 @@ def picture(t: Tensor) -> Picture:
     >>> [item.name.text for item in picture(tg.parse("A @ x", let="A : n m ; x : m")).terms[0].net.items]
     ['A', 'x']
     """
-    return Picture(_Builder().terms(t, 0), t.edges)
+    return Picture(_Builder().terms(ungrouped_everywhere(t), 0), t.edges)
 
 
 def size_name(value: Poly) -> Name:
