@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from shutil import which
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tensorgrad as tg
@@ -21,11 +23,12 @@ from tensorgrad.show.build import picture
 from tensorgrad.show.formula import formula
 from tensorgrad.show.layout import layout
 from tensorgrad.show.page import marked
+from tensorgrad.show.picture import Term
 from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Piece, Scene, Shape
 from tensorgrad.show.svg import MADE, USED
 from tensorgrad.show.tikz import document
 from tensorgrad.tensor import Product, Tensor, Variable
-from tests.drawn import read_back, wires_of_cells, wires_of_curves
+from tests.drawn import read_back, tensor_of, wires_of_cells, wires_of_curves
 from tests.strategies import products, tensors, variables
 
 NAMES = ("class", "a_b", "x^2", "<&>", "α", "Sigma", "张量", "x" * 40, "$%#{}~\\", '"quoted"')
@@ -167,6 +170,24 @@ def test_the_drawing_shows_the_tensor(t: Tensor, metrics: Metrics) -> None:
     scene = scene_of(t, metrics)
     wires = wires_of_curves(scene) if metrics is PIXELS else wires_of_cells(scene)
     assert read_back(scene, wires, {v.name: v for v in t.variables}, t) == t
+
+
+@given(t=tensors())
+def test_the_picture_shows_the_tensor_with_its_boxes(t: Tensor) -> None:
+    drawn = picture(t)
+    assume(all(_is_polynomial(term.net.coefficient.text) for term in all_terms(drawn.terms) if term.net is not None))
+    assert tensor_of(drawn.terms, drawn.edges) == t
+
+
+def all_terms(terms: tuple[Term, ...]) -> Iterator[Term]:
+    for term in terms:
+        yield term
+        for item in term.net.items if term.net is not None else ():
+            yield from all_terms(item.inside)
+
+
+def _is_polynomial(text: str) -> bool:
+    return re.fullmatch(r"[-+ 0-9/nmp·⁰¹²³⁴⁵⁶⁷⁸⁹⁻()]*", text) is not None
 
 
 # ---- folding
