@@ -8,7 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from shutil import which
 
@@ -20,6 +20,7 @@ import tensorgrad as tg
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.show import derivation_html, derivation_latex, to_html
 from tensorgrad.show.build import picture
+from tensorgrad.show.channel import Crossing, tracks
 from tensorgrad.show.formula import formula
 from tensorgrad.show.layout import layout
 from tensorgrad.show.page import marked
@@ -177,6 +178,36 @@ def test_the_picture_shows_the_tensor_with_its_boxes(t: Tensor) -> None:
     drawn = picture(t)
     assume(all(_is_polynomial(term.net.coefficient.text) for term in all_terms(drawn.terms) if term.net is not None))
     assert tensor_of(drawn.terms, drawn.edges) == t
+
+
+@pytest.mark.parametrize("name", ["Woodbury", "cross entropy", "scalars", "five terms", "copy dots", "convolution"])
+def test_the_pictures_of_examples_show_them(name: str) -> None:
+    drawn = picture(EXAMPLES[name])
+    assert tensor_of(drawn.terms, drawn.edges) == EXAMPLES[name]
+
+
+@given(st.permutations(range(6)), st.permutations(range(6)), st.integers(0, 3), st.integers(0, 3))
+def test_wires_with_right_angles_never_run_together(left: list[int], right: list[int], a: int, b: int) -> None:
+    """`a` pairs at the left are turns, `b` at the right; the other wires cross from left to right."""
+    crossings = [Crossing((left[2 * k], left[2 * k + 1]), ()) for k in range(a)]
+    crossings += [Crossing((), (right[2 * k], right[2 * k + 1])) for k in range(b)]
+    crossings += [Crossing((p,), (q,)) for p, q in zip(left[2 * a :], right[2 * b :], strict=False)]
+    stops, count = tracks(crossings, 0.5)
+    level: dict[float, list[tuple[float, float]]] = {}
+    upright: list[int] = []
+    for crossing, own in zip(crossings, stops, strict=True):
+        x, y = (-1.0, crossing.left[0]) if crossing.left else (float(count), crossing.right[0])
+        for track, after in own:
+            level.setdefault(y, []).append((min(x, track), max(x, track)))
+            upright.append(track)
+            x, y = track, after
+        end = float(count) if crossing.right else -1.0
+        level.setdefault(y, []).append((min(x, end), max(x, end)))
+        assert y == (crossing.right or crossing.left)[-1]
+    assert len(set(upright)) == len(upright) and all(0 <= track < count for track in upright)
+    for spans in level.values():
+        ordered = sorted(spans)
+        assert all(one[1] < other[0] for one, other in pairwise(ordered)), ordered
 
 
 def all_terms(terms: tuple[Term, ...]) -> Iterator[Term]:
