@@ -19,8 +19,8 @@ MOST_ITEMS = 400
 """Items of one picture; what exceeds it is folded."""
 MOST_TERMS = 16
 """Terms of one sum that are drawn."""
-MOST_OPERANDS = 120
-"""Operands of one product that are drawn, unless they are chains."""
+MOST_OPERANDS, LONGEST_CHAIN = 120, 1000
+"""Operands of one product that are drawn, and as many if they are chains."""
 
 
 def picture(t: Tensor) -> Picture:
@@ -76,7 +76,7 @@ class _Builder:
             return Net(Name(""), (zero,), wires, ends)
         numbers = [node for node, _ in product.operands if _is_number(node)]
         operands = [(node, edges) for node, edges in product.operands if not _is_number(node)]
-        if len(operands) > MOST_OPERANDS and not _chains(product):
+        if len(operands) > (LONGEST_CHAIN if _chains(product) else MOST_OPERANDS):
             open_edges = tuple(sorted({e for _, edges in operands for e in edges} & set(product.boundary.values())))
             lump = Item("folded", Name(f"… {len(operands)} operands"), len(open_edges), source=t)
             drawn: list[tuple[Item, tuple[int, ...]]] = [(lump, open_edges)]
