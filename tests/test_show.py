@@ -24,11 +24,12 @@ from tensorgrad.show.channel import Crossing, tracks
 from tensorgrad.show.formula import formula
 from tensorgrad.show.layout import layout
 from tensorgrad.show.page import marked
-from tensorgrad.show.picture import Term
+from tensorgrad.show.picture import Net, Term
 from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Piece, Scene, Shape
 from tensorgrad.show.svg import MADE, USED
 from tensorgrad.show.tikz import document
-from tensorgrad.tensor import Product, Tensor, Variable
+from tensorgrad.sizes import size
+from tensorgrad.tensor import Convolution, Product, Tensor, Variable
 from tests.drawn import read_back, tensor_of, wires_of_cells, wires_of_curves
 from tests.strategies import products, tensors, variables
 
@@ -78,6 +79,7 @@ EXAMPLES: dict[str, Tensor] = {
     ),
     "two arguments": tg.parse("x[i] ** y[i, j]", let="x : n ; y : n m"),
     "scalars": tg.parse("2 * tr(A) * det(B) * exp(3 * tr(A) * C)", let="A B C : n n"),
+    "opaque": tg.function("f", {"out": "p"}, (Variable("X", b="n", a="m"), "a"), (Variable("x", a="n"), "a")),
     "identity": tg.parse("I[n]"),
     "number": tg.parse("3"),
     "zero": tg.parse("zeros[n, m]"),
@@ -208,6 +210,33 @@ def test_wires_with_right_angles_never_run_together(left: list[int], right: list
     for spans in level.values():
         ordered = sorted(spans)
         assert all(one[1] < other[0] for one, other in pairwise(ordered)), ordered
+
+
+def test_edges_of_arguments_that_a_function_acts_along_are_not_joined() -> None:
+    (box,) = one_net(EXAMPLES["opaque"]).items
+    inside = box.inside[0].net
+    assert inside is not None and [item.kind for item in inside.items] == ["argument", "argument"]
+    assert [[p.inner for p in item.ports if p.acted] for item in inside.items] == [["a"], ["a"]]
+    assert [p.acted for p in box.ports] == [False, True]
+
+
+def test_softmax_of_rows_and_of_columns_look_different() -> None:
+    rows, columns = (tg.to_svg(tg.parse(f"softmax[{e}](X[i, j])", let="X : n m")) for e in "ij")
+    assert rows != columns
+
+
+def test_a_strided_convolution_says_so() -> None:
+    long, short, step = size("n"), size("k"), size("o")
+    t = Convolution(("i", "k", "o"), (long, short, step), (1, 2), size("p"))
+    (node,) = one_net(t).items
+    assert node.marks[0] == "=" and node.marks[2] == "+2·" and node.note.text == "offset p"
+
+
+def one_net(t: Tensor) -> Net:
+    """The only term's net of a picture."""
+    (term,) = picture(t).terms
+    assert term.net is not None
+    return term.net
 
 
 def all_terms(terms: tuple[Term, ...]) -> Iterator[Term]:

@@ -168,7 +168,7 @@ class _Setter:
         if callee.kind == "index":
             return self._bracketed(callee, parts[0], arguments)
         if callee.kind == "call":
-            return self._derived(callee, arguments)
+            return self._derived(callee, parts[0], arguments)
         name = callee.value
         order = order_of_call(name, [a.order for a in arguments], [p.value for p in node.parts[1:]])
         if name in COMMANDS and name not in self.unknown:
@@ -178,18 +178,25 @@ class _Setter:
         listed = ", ".join(a.s for a in arguments)
         return Math(rf"{math_name(name)}\left({listed}\right)", ATOM, order)
 
-    def _derived(self, callee: Syntax, arguments: list[Math]) -> Math:
+    def _derived(self, callee: Syntax, head: Math, arguments: list[Math]) -> Math:
+        listed = ", ".join(a.s for a in arguments)
+        if callee.parts[0].kind == "index":
+            return Math(rf"{head.s}\left({listed}\right)", ATOM, max(a.order for a in arguments))
         primes, inner = 0, callee
         while inner.kind == "call":
             primes, inner = primes + 1, inner.parts[1]
         marks = r"\prime" * primes
-        listed = ", ".join(a.s for a in arguments)
         return Math(rf"{math_name(inner.value)}^{{{marks}}}\left({listed}\right)", ATOM, arguments[0].order)
 
     def _bracketed(self, callee: Syntax, head: Math, arguments: list[Math]) -> Math:
-        """`sum[i](x)`, `softmax[i](x)`, `E[x](y)`, `mat[i, j](x)`."""
+        """`sum[i](x)`, `softmax[i](x)`, `E[x](y)`, `mat[i, j](x)`; `d[0](f)[i](x)`, whose head is set already."""
         name, letters = callee.parts[0].value, head.s
+        if name == "d" and name not in self.orders:
+            by = " ".join(p.value for p in callee.parts[1:])
+            return Math(rf"\partial_{{{by}}} {arguments[0].s}")
         listed = ", ".join(a.s for a in arguments)
+        if callee.parts[0].kind != "name":
+            return Math(rf"{head.s}\left({listed}\right)")
         if name == "sum":
             return Math(rf"\sum_{{{letters}}} {arguments[0].last(MUL)}", ENTRY)
         if name in ("E", "Var", "Cov"):
