@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import NamedTuple
 
-from tensorgrad.show.names import columns
+from tensorgrad.show.names import Name
+from tensorgrad.show.picture import End, Item, Net, Term
 from tensorgrad.show.scene import Label, Scene, Shape
 from tensorgrad.show.terminal import EAST, NORTH, SOUTH, WEST, _frame, _Grid, _row  # pyright: ignore
-from tensorgrad.tensor import Delta, Product, Tensor, Variable, renamed, tensor
+from tensorgrad.sizes import Poly, from_sympy
+from tensorgrad.tensor import Apply, Delta, Product, Scalar, Sum, Tensor, Variable, Zero, align, renamed, tensor
 
 
 class Contact(NamedTuple):
@@ -45,8 +48,13 @@ def wires_of_curves(scene: Scene) -> list[list[Contact]]:
     groups = Groups()
     for wire in scene.wires:
         for p in wire.pieces:
-            groups.unite((round(p.x0, 2), round(p.y0, 2)), (round(p.x1, 2), round(p.y1, 2)))
+            groups.unite((p.x0, p.y0), (p.x1, p.y1))
     places = [p for p in list(groups.parent) if isinstance(p, tuple)]
+    cells: dict[tuple[int, int], tuple[float, float]] = {}
+    for x, y in places:
+        column, row = round(x * 50), round(y * 50)
+        for near in ((column + i, row + j) for i in (-1, 0, 1) for j in (-1, 0, 1)):
+            groups.unite(cells.setdefault(near, (x, y)), (x, y))
     found: list[tuple[object, Contact]] = []
     for x, y in places:
         for k, s in enumerate(scene.shapes):
@@ -56,7 +64,7 @@ def wires_of_curves(scene: Scene) -> list[list[Contact]]:
     for label in scene.labels:
         if label.role == "edge":
             near = [p for p in places if abs(p[1] - label.y) < 0.02 and abs(p[0] - label.x) < 8]
-            assert len(near) == 1, (label, near)
+            assert near and max(p[0] for p in near) - min(p[0] for p in near) < 0.02, (label, near)
             found.append((near[0], Contact(-1, "", label.y, label.name.text)))
     return _grouped(groups, found)
 
@@ -141,7 +149,9 @@ def _coefficient(label: Label) -> object:
     import sympy
 
     text = label.name.text
-    return sympy.sympify(text.replace("−", "-").replace("^", "**"))
+    for digit, small in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹"):
+        text = text.replace(small, f"**{digit}")
+    return sympy.sympify(text.replace("−", "-").replace("·", "*"))
 
 
 def _axis(
@@ -164,4 +174,70 @@ def _axis(
     return marks[0][0]
 
 
-__all__ = ["columns", "read_back", "wires_of_cells", "wires_of_curves"]
+# ---- pictures, without coordinates: boxes too
+
+
+def tensor_of(terms: tuple[Term, ...], edges: tuple[str, ...]) -> Tensor:
+    """The tensor that a picture's terms show, signs, coefficients, ports and all."""
+    found: list[Tensor] = []
+    weights: list[Fraction] = []
+    for term in terms:
+        assert term.net is not None
+        found.append(align(_net(term.net), edges))
+        weights.append(Fraction(-1 if term.before.text == "−" else 1))
+    return Sum(tuple(found), tuple(weights))
+
+
+def _net(net: Net) -> Tensor:
+    names: dict[End, str] = {}
+    factors: list[Tensor] = []
+    dims: dict[str, str] = {}
+    for k, (a, b, size) in enumerate(net.links):
+        free = [end.name for end in (a, b) if end.item < 0]
+        for end in (a, b):
+            if end.item >= 0:
+                names[end] = free[0] if free else f"w{k}"
+        dims[free[0] if free else f"w{k}"] = size.text
+        if len(free) == 2:
+            factors.append(Delta(_size(size.text), *free))
+    for k, item in enumerate(net.items):
+        edges = tuple(names[End(k, leg)] for leg in range(item.legs))
+        factors += _item(item, edges, dims)
+    if net.coefficient.text:
+        factors.append(Scalar(_size(net.coefficient.text)))
+    return Product(factors, tuple(net.ends))
+
+
+def _size(text: str) -> Poly:
+    return from_sympy(_coefficient(Label(Name(text), 0, 0, "middle", "coefficient")))
+
+
+def _item(item: Item, edges: tuple[str, ...], dims: dict[str, str]) -> list[Tensor]:
+    """The item with its legs on these edges, of which several may be the same one."""
+    own = tuple(f"leg{k}" for k in range(item.legs))
+    joints: list[Tensor] = [Delta(_size(dims[e]), o, e) for o, e in zip(own, edges, strict=True)]
+    if item.kind == "dot":
+        shown: Tensor = Delta(_size(dims[edges[0]]), *own)
+    elif item.name.text == "0":
+        shown = Zero(edges={o: _size(dims[e]) for o, e in zip(own, edges, strict=True)})
+    elif not item.inside:
+        assert item.source is not None
+        shown = renamed(item.source, own)
+    else:
+        inner = tuple(p.inner for p in item.ports if p.inner)
+        shown = renamed(tensor_of(item.inside, inner), own) if item.kind == "sum" else _applied(item, inner, own)
+    return [Product((shown, *joints), tuple(dict.fromkeys(edges)))]
+
+
+def _applied(item: Item, inner: tuple[str, ...], own: tuple[str, ...]) -> Tensor:
+    """A box's function of what is inside: along the edges with bars, entry by entry over those that cross it."""
+    source = item.source
+    assert isinstance(source, Apply)
+    names = {p.inner: own[p.leg] if p.leg >= 0 else f"bound{k}" for k, p in enumerate(item.ports) if p.inner}
+    bars = [p for p in item.ports if p.acted]
+    acted = tuple(((names[p.inner] + "_in"),) for p in bars if p.inner)
+    rename = {e: n + "_in" if any(p.inner == e for p in bars) else n for e, n in names.items()}
+    body = renamed(tensor_of(item.inside, inner), tuple(rename[e] for e in inner))
+    produced = tuple((own[p.leg],) for p in bars if p.leg >= 0)
+    groups = (acted, *source.acted[1:])
+    return Apply(source.function, (body, *source.args[1:]), groups, produced)

@@ -426,3 +426,45 @@ def test_as_a_process() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
     bad = subprocess.run([sys.executable, "-m", "tensorgrad", "simplify"], capture_output=True, text=True, check=False)
     assert (bad.returncode, bad.stdout) == (2, "")
+
+
+# draw
+
+
+def test_draw_in_the_terminal() -> None:
+    done = run("draw", "A @ B @ C", "--let", "A : n m ; B : m k ; C : k p")
+    assert (done.exit_code, done.stdout) == (0, "i0:n ──[A]─m─[B]─k─[C]── i1:p\n")
+
+
+def test_draw_the_simplest_form() -> None:
+    assert "∂" not in run("draw", "grad(x @ A @ x, x)", "--let", "A : n n ; x : n", "--simplify").stdout
+
+
+@pytest.mark.parametrize(("suffix", "head"), [(".svg", "<svg"), (".tex", r"\documentclass"), (".txt", "╭")])
+def test_draw_into_a_file(tmp_path: Path, suffix: str, head: str) -> None:
+    target = tmp_path / f"picture{suffix}"
+    done = run("draw", "tr(A @ B)", "--let", "A : n m ; B : m n", "-o", str(target))
+    assert (done.exit_code, done.output) == (0, "")
+    assert target.read_text(encoding="utf-8").startswith(head)
+
+
+def test_draw_names_the_files_it_can_write(tmp_path: Path) -> None:
+    done = run("draw", "tr(A)", "--let", "A : n n", "-o", str(tmp_path / "picture.gif"))
+    assert done.exit_code == 2
+    assert ".svg, .png, .pdf, .tex or .txt" in done.stderr
+
+
+@pytest.mark.parametrize(("suffix", "head"), [(".html", "<!DOCTYPE html>"), (".tex", r"\documentclass")])
+def test_explain_into_a_file(tmp_path: Path, suffix: str, head: str) -> None:
+    target = tmp_path / f"derivation{suffix}"
+    claim = ["det(A @ B) = det(B) * det(A)", "--let", "A B : n n"]
+    assert run("explain", *claim, "-o", str(target)).exit_code == 0
+    text = target.read_text(encoding="utf-8")
+    assert text.startswith(head) and "det-of-product" in text
+    assert run("explain", "tr(A @ B)", "--let", "A B : n n", "-o", str(target)).exit_code == 0
+    assert "no steps" in target.read_text(encoding="utf-8")
+
+
+def test_explain_refuses_other_files_before_the_work(tmp_path: Path) -> None:
+    done = run("explain", "tr(A)", "--let", "A : n n", "-o", str(tmp_path / "x.png"))
+    assert done.exit_code == 2 and ".html or .tex" in done.stderr

@@ -39,8 +39,13 @@ DEFERRED_IN_TENSOR = {"notation", "equality", "show", "api"}
 DEFERRED = {"tensor": DEFERRED_IN_TENSOR, "derivation": {"show"}}
 """Modules with such methods: a derivation shows itself in a notebook."""
 
-HOMES = {"egglog": {"egraph"}, "torch": {"contract"}, "opt_einsum": {"cost", "contract"}, "click": {"cli"}}
-HOMES |= {"matplotlib": {"show"}, "IPython": {"show"}}
+HOMES = {
+    "egglog": {"egraph"},
+    "torch": {"contract"},
+    "opt_einsum": {"cost", "contract"},
+    "click": {"cli"},
+    "matplotlib": {"show"},
+}
 """Heavy libraries and the only rows that import them."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from itertools import combinations
+from collections.abc import Iterator
+from itertools import combinations, pairwise
 from pathlib import Path
 from shutil import which
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tensorgrad as tg
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.show import derivation_html, derivation_latex, to_html
 from tensorgrad.show.build import picture
+from tensorgrad.show.channel import Crossing, tracks
+from tensorgrad.show.formula import formula
 from tensorgrad.show.layout import layout
 from tensorgrad.show.page import marked
+from tensorgrad.show.picture import Net, Term
 from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Piece, Scene, Shape
 from tensorgrad.show.svg import MADE, USED
 from tensorgrad.show.tikz import document
-from tensorgrad.tensor import Product, Tensor, Variable
-from tests.drawn import read_back, wires_of_cells, wires_of_curves
+from tensorgrad.sizes import size
+from tensorgrad.tensor import Convolution, Product, Tensor, Variable
+from tests.drawn import read_back, tensor_of, wires_of_cells, wires_of_curves
 from tests.strategies import products, tensors, variables
 
 NAMES = ("class", "a_b", "x^2", "<&>", "α", "Sigma", "张量", "x" * 40, "$%#{}~\\", '"quoted"')
@@ -73,6 +79,7 @@ EXAMPLES: dict[str, Tensor] = {
     ),
     "two arguments": tg.parse("x[i] ** y[i, j]", let="x : n ; y : n m"),
     "scalars": tg.parse("2 * tr(A) * det(B) * exp(3 * tr(A) * C)", let="A B C : n n"),
+    "opaque": tg.function("f", {"out": "p"}, (Variable("X", b="n", a="m"), "a"), (Variable("x", a="n"), "a")),
     "identity": tg.parse("I[n]"),
     "number": tg.parse("3"),
     "zero": tg.parse("zeros[n, m]"),
@@ -168,6 +175,81 @@ def test_the_drawing_shows_the_tensor(t: Tensor, metrics: Metrics) -> None:
     assert read_back(scene, wires, {v.name: v for v in t.variables}, t) == t
 
 
+@given(t=tensors())
+def test_the_picture_shows_the_tensor_with_its_boxes(t: Tensor) -> None:
+    drawn = picture(t)
+    assume(all(_is_polynomial(term.net.coefficient.text) for term in all_terms(drawn.terms) if term.net is not None))
+    assert tensor_of(drawn.terms, drawn.edges) == t
+
+
+@pytest.mark.parametrize("name", ["Woodbury", "cross entropy", "scalars", "five terms", "copy dots", "convolution"])
+def test_the_pictures_of_examples_show_them(name: str) -> None:
+    drawn = picture(EXAMPLES[name])
+    assert tensor_of(drawn.terms, drawn.edges) == EXAMPLES[name]
+
+
+@given(st.permutations(range(6)), st.permutations(range(6)), st.integers(0, 3), st.integers(0, 3))
+def test_wires_with_right_angles_never_run_together(left: list[int], right: list[int], a: int, b: int) -> None:
+    """`a` pairs at the left are turns, `b` at the right; the other wires cross from left to right."""
+    crossings = [Crossing((left[2 * k], left[2 * k + 1]), ()) for k in range(a)]
+    crossings += [Crossing((), (right[2 * k], right[2 * k + 1])) for k in range(b)]
+    crossings += [Crossing((p,), (q,)) for p, q in zip(left[2 * a :], right[2 * b :], strict=False)]
+    stops, count = tracks(crossings, 0.5)
+    level: dict[float, list[tuple[float, float]]] = {}
+    upright: list[int] = []
+    for crossing, own in zip(crossings, stops, strict=True):
+        x, y = (-1.0, crossing.left[0]) if crossing.left else (float(count), crossing.right[0])
+        for track, after in own:
+            level.setdefault(y, []).append((min(x, track), max(x, track)))
+            upright.append(track)
+            x, y = track, after
+        end = float(count) if crossing.right else -1.0
+        level.setdefault(y, []).append((min(x, end), max(x, end)))
+        assert y == (crossing.right or crossing.left)[-1]
+    assert len(set(upright)) == len(upright) and all(0 <= track < count for track in upright)
+    for spans in level.values():
+        ordered = sorted(spans)
+        assert all(one[1] < other[0] for one, other in pairwise(ordered)), ordered
+
+
+def test_edges_of_arguments_that_a_function_acts_along_are_not_joined() -> None:
+    (box,) = one_net(EXAMPLES["opaque"]).items
+    inside = box.inside[0].net
+    assert inside is not None and [item.kind for item in inside.items] == ["argument", "argument"]
+    assert [[p.inner for p in item.ports if p.acted] for item in inside.items] == [["a"], ["a"]]
+    assert [p.acted for p in box.ports] == [False, True]
+
+
+def test_softmax_of_rows_and_of_columns_look_different() -> None:
+    rows, columns = (tg.to_svg(tg.parse(f"softmax[{e}](X[i, j])", let="X : n m")) for e in "ij")
+    assert rows != columns
+
+
+def test_a_strided_convolution_says_so() -> None:
+    long, short, step = size("n"), size("k"), size("o")
+    t = Convolution(("i", "k", "o"), (long, short, step), (1, 2), size("p"))
+    (node,) = one_net(t).items
+    assert node.marks[0] == "=" and node.marks[2] == "+2·" and node.note.text == "offset p"
+
+
+def one_net(t: Tensor) -> Net:
+    """The only term's net of a picture."""
+    (term,) = picture(t).terms
+    assert term.net is not None
+    return term.net
+
+
+def all_terms(terms: tuple[Term, ...]) -> Iterator[Term]:
+    for term in terms:
+        yield term
+        for item in term.net.items if term.net is not None else ():
+            yield from all_terms(item.inside)
+
+
+def _is_polynomial(text: str) -> bool:
+    return re.fullmatch(r"[-+ 0-9/nmp·⁰¹²³⁴⁵⁶⁷⁸⁹⁻()]*", text) is not None
+
+
 # ---- folding
 
 
@@ -247,6 +329,10 @@ def test_latex_escapes() -> None:
         ("x ** 2", "x : n", r"x^{\circ 2}"),
         ("outer(x, y)", "x : n ; y : m", r"x \otimes y"),
         ("d(f)(x)", "x : n ; f : function", r"f^{\prime}\left(x\right)"),
+        ("(A * B) @ x", "A B : n n ; x : n", r"\left(A \odot B\right) x"),
+        ("A * (B @ C)", "A B C : n n", r"A \odot B C"),
+        ("kron(A, B) @ vec(X)", "A B X : n n", r"\left(A \otimes_{K} B\right) \operatorname{vec}\left(X\right)"),
+        ("x - (-y)", "x y : n", r"x + y"),
         ("Sigma @ mu1", "Sigma : n n ; mu1 : n", r"\Sigma \mu_{1}"),
         ("E[x](x @ x)", "x : n", r"\mathbb{E}_{x}\left[x^{\top} x\right]"),
     ],
@@ -260,6 +346,9 @@ def test_formulas_with_and_without_indices() -> None:
     assert tg.to_latex(t, index_free=False) == r"\sum_{j} A_{ij} \, x_{j}"
     assert tg.to_latex(t, index_free=True) == "A x"
     assert (tg.to_index(t), tg.to_index_free(t)) == ("sum[j](A[i, j] * x[j])", "A @ x")
+    t = tg.parse("x * z", let="x z : n")
+    assert formula("sum[i](x[i]) * z[i]", t) == r"\left(\sum_{i} x_{i}\right) \, z_{i}"
+    assert formula("z[i] - 2 * sum[i](x[i])", t) == r"z_{i} - 2 \, \sum_{i} x_{i}"
     odd = tg.parse("sum[i](T[i, j, k] * x[i])", let="T : n m k ; x : n")
     with pytest.raises(UnsupportedError, match="without indices"):
         tg.to_latex(odd, index_free=True)
@@ -280,7 +369,9 @@ def test_every_tensor_has_both_formulas(t: Tensor) -> None:
 def test_latex_compiles(engine: str, tmp_path: Path) -> None:
     if which(engine) is None:
         pytest.skip(f"no {engine} here")
-    plain = {name: t for name, t in EXAMPLES.items() if name != "names"}
+    # Chinese needs fonts that a LaTeX need not have.
+    names = Variable("f", edges=dict.fromkeys((n for n in NAMES if n != "张量"), "n"))
+    plain = {**EXAMPLES, "names": names}
     body = "\n".join(tg.to_tikz(t) for t in plain.values())
     formulas = "\n\n".join(f"${tg.to_latex(t)}$ ${tg.to_latex(t, index_free=False)}$" for t in plain.values())
     for name, source in (

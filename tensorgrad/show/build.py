@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tensorgrad.notation.net import Net as Product
-from tensorgrad.notation.net import net_of
+from tensorgrad.notation.net import net_of, ungrouped_everywhere
 from tensorgrad.show.formula import formula, latex_of, poly_latex
-from tensorgrad.show.names import Name, math_name, shortened
+from tensorgrad.show.names import Name, math_name, polynomial, shortened
 from tensorgrad.show.nodes import LONGEST, axis_mark, exchangeable, folded, function_name, in_sizes, leaf, readable
 from tensorgrad.show.picture import End, Item, Kind, Link, Net, Picture, Port, Term
 from tensorgrad.sizes import ONE, Poly
@@ -19,8 +19,8 @@ MOST_ITEMS = 400
 """Items of one picture; what exceeds it is folded."""
 MOST_TERMS = 16
 """Terms of one sum that are drawn."""
-MOST_OPERANDS = 120
-"""Operands of one product that are drawn, unless they are chains."""
+MOST_OPERANDS, LONGEST_CHAIN = 120, 1000
+"""Operands of one product that are drawn, and as many if they are chains."""
 
 
 def picture(t: Tensor) -> Picture:
@@ -30,12 +30,12 @@ def picture(t: Tensor) -> Picture:
     >>> [item.name.text for item in picture(tg.parse("A @ x", let="A : n m ; x : m")).terms[0].net.items]
     ['A', 'x']
     """
-    return Picture(_Builder().terms(t, 0), t.edges)
+    return Picture(_Builder().terms(ungrouped_everywhere(t), 0), t.edges)
 
 
 def size_name(value: Poly) -> Name:
     """A size or coefficient as a label."""
-    return Name(str(value), poly_latex(value))
+    return Name(polynomial(str(value)), poly_latex(value))
 
 
 class _Builder:
@@ -76,7 +76,7 @@ class _Builder:
             return Net(Name(""), (zero,), wires, ends)
         numbers = [node for node, _ in product.operands if _is_number(node)]
         operands = [(node, edges) for node, edges in product.operands if not _is_number(node)]
-        if len(operands) > MOST_OPERANDS and not _chains(product):
+        if len(operands) > (LONGEST_CHAIN if _chains(product) else MOST_OPERANDS):
             open_edges = tuple(sorted({e for _, edges in operands for e in edges} & set(product.boundary.values())))
             lump = Item("folded", Name(f"… {len(operands)} operands"), len(open_edges), source=t)
             drawn: list[tuple[Item, tuple[int, ...]]] = [(lump, open_edges)]
@@ -148,7 +148,7 @@ class _Builder:
         if len(node.args) == 1:
             box = self._box("expectation", name, node.args[0], depth)
         else:
-            box = self._arguments("expectation", name, node.args, node, depth)
+            box = self._arguments("expectation", name, node, depth)
         later = tuple(Port(k, "", True) for k in range(len(box.ports), node.order))
         return replace(box, legs=node.order, ports=box.ports + later, note=note, source=node)
 
@@ -157,7 +157,7 @@ class _Builder:
         exponent = node.function.name in ("pow", "matpow") and not node.args[1].order and not node.function.derivative
         argument, *others = node.args
         if others and not exponent:
-            return self._arguments("function", name, node.args, node, depth)
+            return self._arguments("function", name, node, depth)
         inside, names = self._inside(argument, depth)
         inner = dict(zip(argument.edges, names, strict=True))
         bound = [inner[e] for group in node.acted[0] for e in group]
@@ -172,27 +172,34 @@ class _Builder:
         marks = tuple(str(own.index(e)) if marked and e in own else "" for e in node.edges)
         return Item("function", name, node.order, None, Name(""), marks, inside, tuple(ports), node)
 
-    def _arguments(self, kind: Kind, name: Name, args: tuple[Tensor, ...], node: Tensor, depth: int) -> Item:
-        """A box around several arguments: one numbered box each; edges of one name are joined."""
-        items = [replace(self._box("argument", Name(str(k)), a, depth), source=None) for k, a in enumerate(args, 1)]
-        edges = list(dict.fromkeys(e for a in args for e in a.edges))
-        attached: list[list[End]] = [[] for _ in edges]
+    def _arguments(self, kind: Kind, name: Name, node: Apply | Expectation, depth: int) -> Item:
+        """A box around several arguments: one numbered box each, their batch edges joined by name.
+
+        What the function acts along ends at the argument's box, what it produces begins at the outer one.
+        """
+        acted = node.acted if isinstance(node, Apply) else ((),) * len(node.args)
+        items: list[Item] = []
+        attached: dict[str, list[End]] = {}
         sizes: dict[str, Name] = {}
-        for k, argument in enumerate(args):
-            for leg, (edge, dim) in enumerate(argument.sizes.items()):
-                attached[edges.index(edge)].append(End(k, leg))
-                sizes[edge] = size_name(dim)
-        for edge, found in zip(edges, attached, strict=True):
+        for k, (argument, groups) in enumerate(zip(node.args, acted, strict=True)):
+            bound = {e for group in groups for e in group}
+            inside, names = self._inside(argument, depth)
+            batch = [e for e in argument.edges if e not in bound]
+            own = {e: Port(batch.index(e), n) for e, n in zip(argument.edges, names, strict=True) if e not in bound}
+            ports = [own.get(e, Port(-1, n, True)) for e, n in zip(argument.edges, names, strict=True)]
+            items.append(Item("argument", Name(str(k + 1)), len(batch), inside=inside, ports=tuple(ports)))
+            for leg, edge in enumerate(batch):
+                attached.setdefault(edge, []).append(End(k, leg))
+                sizes[edge] = size_name(argument.sizes[edge])
+        for edge, found in attached.items():
             found.append(End(-1, 0, edge))
-        links = _joined(attached, [sizes[e] for e in edges], items)
-        acted = {e for groups in node.acted for g in groups for e in g} if isinstance(node, Apply) else set[str]()
+        links = _joined(list(attached.values()), [sizes[e] for e in attached], items)
         net = Net(Name(""), tuple(items), tuple(links), sizes)
-        ports = [Port(node.edges.index(e), e) for e in edges if e in node.edges and e not in acted]
-        own = [k for k, e in enumerate(node.edges) if e not in edges or e in acted]
-        bound = [e for e in edges if e not in node.edges or e in acted]
-        ports += [Port(own[k] if k < len(own) else -1, edge, True) for k, edge in enumerate(bound)]
-        ports += [Port(k, "", True) for k in own[len(bound) :]]
-        return Item(kind, name, node.order, inside=(Term(Name(""), net),), ports=tuple(ports), source=node)
+        produced = [k for k, e in enumerate(node.edges) if e not in attached]
+        ports = [Port(node.edges.index(e), e) for e in attached] + [Port(k, "", True) for k in produced]
+        marks = [str(produced.index(k)) if k in produced and len(produced) > 1 else "" for k in range(node.order)]
+        terms = (Term(Name(""), net),)
+        return Item(kind, name, node.order, None, Name(""), tuple(marks), terms, tuple(ports), node)
 
 
 def _joined(attached: list[list[End]], sizes: list[Name], items: list[Item]) -> list[Link]:
@@ -229,7 +236,8 @@ def _coefficient(value: Poly, numbers: list[Tensor]) -> Name:
     texts = [in_sizes(str(n)) for n in numbers]
     maths = [formula(t, n) for t, n in zip(texts, numbers, strict=True)]
     if value is not ONE:
-        texts, maths = [f"({value})" if len(value.terms) > 1 else str(value), *texts], [poly_latex(value), *maths]
+        own = size_name(value)
+        texts, maths = [f"({own.text})" if len(value.terms) > 1 else own.text, *texts], [own.latex, *maths]
     return Name(" ".join(f"({t})" if " " in t and len(texts) > 1 else t for t in texts), r" \, ".join(maths))
 
 

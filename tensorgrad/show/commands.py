@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-ATOM, POWER, MUL = 5, 4, 2
+ADD, ENTRY, MUL, POWER, ATOM = 1, 2, 3, 4, 5
+"""How tightly mathematics binds: sums; entrywise and tensor products and sum signs; juxtaposition; powers; atoms."""
 Setting = tuple[str, int]
 
 
@@ -14,7 +15,8 @@ def _operator(name: str) -> Callable[..., Setting]:
 
 COMMANDS: dict[str, Callable[..., Setting]] = {
     **{n: _operator(f"\\{n}") for n in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "det", "max")},
-    **{n: _operator(rf"\operatorname{{{n}}}") for n in ("tr", "adj", "expm", "logm", "vec", "diag", "sign", "erf", "mean")},
+    **{n: _operator(rf"\operatorname{{{n}}}") for n in ("tr", "adj", "expm", "logm", "vec", "diag", "sign", "erf")},
+    **{n: _operator(rf"\operatorname{{{n}}}") for n in ("sum", "mean", "softmax", "logsumexp")},
     "abs": lambda x: (rf"\left|{x}\right|", ATOM),
     "sqrt": lambda x: (rf"\sqrt{{{x}}}", ATOM),
     "logdet": lambda x: (rf"\log\left|\det {x}\right|", ATOM),
@@ -23,9 +25,9 @@ COMMANDS: dict[str, Callable[..., Setting]] = {
     "sqrtm": lambda x: (rf"\left({x}\right)^{{1/2}}", POWER),
     "matpow": lambda x, k: (f"{x}^{{{k}}}", POWER),
     "power": lambda x, k: (rf"{x}^{{\otimes {k}}}", POWER),
-    "outer": lambda *a: (r" \otimes ".join(a), MUL),
-    "kron": lambda *a: (r" \otimes_{K} ".join(a), MUL),
-    "khatri_rao": lambda *a: (r" \ast_{KR} ".join(a), MUL),
+    "outer": lambda *a: (r" \otimes ".join(a), ENTRY),
+    "kron": lambda *a: (r" \otimes_{K} ".join(a), ENTRY),
+    "khatri_rao": lambda *a: (r" \ast_{KR} ".join(a), ENTRY),
     "norm2": lambda x: (rf"\left\lVert {x} \right\rVert^{{2}}", POWER),
     "norm": lambda x: (rf"\left\lVert {x} \right\rVert", ATOM),
     "dot": lambda x, y: (rf"\left\langle {x}, {y} \right\rangle", ATOM),

@@ -23,8 +23,11 @@ LONGEST_TITLE = 300
 def to_svg(t: Tensor) -> str:
     """The diagram of a tensor as an SVG document.
 
-    Free edges point left (rows) and right (columns). A round node is symmetric, a copy tensor is a dot, a box is a
-    function (a bar marks an edge it acts along), a double or red loop a derivative, a dashed box a sum.
+    Free edges point left (rows) and right (columns), named `name:size`; other wires bear their size. A round node is
+    symmetric; the legs of a matrix are its rows, left, and its columns, right, unless it is called `Aᵀ`; of higher order
+    each leg bears its axis. A dot is a copy tensor. A box is a function: edges cross it, and a bar marks one that it acts
+    along (rows of a matrix function lie at rows of its argument). A red loop is a derivative, new edges begin at it; a
+    dashed box a sum, whose terms say the edges by name; what is too much is folded and says so.
 
     >>> import tensorgrad as tg
     >>> to_svg(tg.Variable("A", i="n", j="m"))[:4]

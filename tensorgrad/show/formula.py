@@ -7,12 +7,10 @@ from typing import NamedTuple
 from tensorgrad.notation import to_index, to_text
 from tensorgrad.notation.source import Source
 from tensorgrad.notation.syntax import Syntax, read_expression
-from tensorgrad.show.commands import COMMANDS, TIGHT, order_of_call
+from tensorgrad.show.commands import ADD, ATOM, COMMANDS, ENTRY, MUL, POWER, TIGHT, order_of_call
 from tensorgrad.show.names import math_name
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Tensor, Variable, walk
-
-ADD, MUL, UNARY, POWER, ATOM = 1, 2, 3, 4, 5
 
 
 class Math(NamedTuple):
@@ -27,6 +25,10 @@ class Math(NamedTuple):
     def at_least(self, level: int) -> str:
         """The mathematics, in parentheses if it binds less tightly."""
         return self.s if self.level >= level else rf"\left({self.s}\right)"
+
+    def last(self, level: int) -> str:
+        """The same where nothing follows: a sum sign needs no parentheses there, its body goes on to the end."""
+        return self.s if self.s.startswith(r"\sum") and self.level >= ENTRY else self.at_least(level)
 
 
 def latex_of(t: Tensor) -> str:
@@ -99,7 +101,7 @@ class _Setter:
                 base = parts[0]
                 return Math(rf"{base.at_least(ATOM)}^{{\top}}", POWER, base.order)
             case "unary":
-                return Math(f"{node.value}{parts[0].at_least(MUL)}", UNARY, parts[0].order)
+                return Math(f"{node.value}{parts[0].last(ENTRY)}", ADD, parts[0].order)
             case "binary":
                 return self._binary(node.value, *parts)
             case "slice":
@@ -112,12 +114,11 @@ class _Setter:
     def _binary(self, operator: str, a: Math, b: Math) -> Math:
         order = max(a.order, b.order)
         if operator in "+-":
-            right = b.at_least(MUL) if operator == "-" else b.at_least(ADD)
+            right = b.last(ENTRY) if operator == "-" or b.s.startswith("-") else b.at_least(ADD)
             return Math(f"{a.s} {operator} {right}", ADD, order)
         if operator == "/":
-            line = r"\oslash" if a.order and b.order else ""
-            if line:
-                return Math(rf"{a.at_least(MUL)} {line} {b.at_least(POWER)}", MUL, order)
+            if a.order and b.order:
+                return Math(rf"{a.at_least(ENTRY)} \oslash {b.last(MUL)}", ENTRY, order)
             return Math(rf"\frac{{{a.s}}}{{{b.s}}}", POWER if not order else MUL, order)
         if operator == "**":
             dotted = r"\circ " if a.order else ""
@@ -127,11 +128,11 @@ class _Setter:
             if a.order == 1 and not a.row:
                 left = rf"{a.at_least(ATOM)}^{{\top}}"
             found = max(a.order + b.order - 2, 0)
-            return Math(f"{left} {b.at_least(POWER)}", MUL, found, found == 1 and a.order == 1)
-        sign = r"\odot" if a.order and b.order else r"\,"
-        if b.s[:1].isdigit() and sign == r"\,":
-            sign = r"\cdot"
-        return Math(rf"{a.at_least(MUL)} {sign} {b.at_least(MUL)}", MUL, order)
+            return Math(f"{left} {b.last(MUL)}", MUL, found, found == 1 and a.order == 1)
+        if a.order and b.order:
+            return Math(rf"{a.at_least(ENTRY)} \odot {b.last(MUL)}", ENTRY, order)
+        sign = r"\cdot" if b.s[:1].isdigit() else r"\,"
+        return Math(rf"{a.at_least(MUL)} {sign} {b.last(MUL)}", MUL, order)
 
     def _index(self, node: Syntax, parts: list[Math]) -> Math:
         base, items = node.parts[0], parts[1:]
@@ -167,7 +168,7 @@ class _Setter:
         if callee.kind == "index":
             return self._bracketed(callee, parts[0], arguments)
         if callee.kind == "call":
-            return self._derived(callee, arguments)
+            return self._derived(callee, parts[0], arguments)
         name = callee.value
         order = order_of_call(name, [a.order for a in arguments], [p.value for p in node.parts[1:]])
         if name in COMMANDS and name not in self.unknown:
@@ -177,20 +178,27 @@ class _Setter:
         listed = ", ".join(a.s for a in arguments)
         return Math(rf"{math_name(name)}\left({listed}\right)", ATOM, order)
 
-    def _derived(self, callee: Syntax, arguments: list[Math]) -> Math:
+    def _derived(self, callee: Syntax, head: Math, arguments: list[Math]) -> Math:
+        listed = ", ".join(a.s for a in arguments)
+        if callee.parts[0].kind == "index":
+            return Math(rf"{head.s}\left({listed}\right)", ATOM, max(a.order for a in arguments))
         primes, inner = 0, callee
         while inner.kind == "call":
             primes, inner = primes + 1, inner.parts[1]
         marks = r"\prime" * primes
-        listed = ", ".join(a.s for a in arguments)
         return Math(rf"{math_name(inner.value)}^{{{marks}}}\left({listed}\right)", ATOM, arguments[0].order)
 
     def _bracketed(self, callee: Syntax, head: Math, arguments: list[Math]) -> Math:
-        """`sum[i](x)`, `softmax[i](x)`, `E[x](y)`, `mat[i, j](x)`."""
+        """`sum[i](x)`, `softmax[i](x)`, `E[x](y)`, `mat[i, j](x)`; `d[0](f)[i](x)`, whose head is set already."""
         name, letters = callee.parts[0].value, head.s
+        if name == "d" and name not in self.orders:
+            by = " ".join(p.value for p in callee.parts[1:])
+            return Math(rf"\partial_{{{by}}} {arguments[0].s}")
         listed = ", ".join(a.s for a in arguments)
+        if callee.parts[0].kind != "name":
+            return Math(rf"{head.s}\left({listed}\right)")
         if name == "sum":
-            return Math(rf"\sum_{{{letters}}} {arguments[0].at_least(MUL)}", MUL)
+            return Math(rf"\sum_{{{letters}}} {arguments[0].last(MUL)}", ENTRY)
         if name in ("E", "Var", "Cov"):
             operator = r"\mathbb{E}" if name == "E" else rf"\operatorname{{{name}}}"
             copies = 2 if name == "Cov" or (name == "Var" and arguments[0].order == 1) else 1

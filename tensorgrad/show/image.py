@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,19 @@ from tensorgrad.errors import UnsupportedError
 from tensorgrad.show.scene import Label, Scene, Shape
 from tensorgrad.show.svg import FILLS, INK, MADE, MARGIN, SOFT, STROKES, USED
 
+FONTS = (
+    "DejaVu Sans",
+    *(f"{family} {region}" for family in ("Noto Sans CJK", "Source Han Sans") for region in ("SC", "TC", "JP", "KR")),
+    *(
+        "WenQuanYi Zen Hei",
+        "PingFang SC",
+        "Hiragino Sans",
+        "Microsoft YaHei",
+        "SimHei",
+        "Arial Unicode MS",
+        "Noto Sans",
+    ),
+)
 DOTS = 200
 """Dots an inch in a PNG; a pixel of the scene is 1/96 inch."""
 
@@ -32,10 +48,31 @@ def save(scene: Scene, path: Path) -> None:
     _draw(axes, scene)
     if path.suffix == ".pdf":
         # Without the date of creation equal pictures are equal files.
-        FigureCanvasPdf(figure).print_pdf(path, metadata={"CreationDate": None})
+        _print(lambda: FigureCanvasPdf(figure).print_pdf(path, metadata={"CreationDate": None}))
     else:
         figure.set_dpi(DOTS)
-        FigureCanvasAgg(figure).print_png(path)
+        _print(lambda: FigureCanvasAgg(figure).print_png(path))
+
+
+def _print(write: Callable[[], None]) -> None:
+    """Write the file; a letter that no font has must not become an empty box."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Glyph .* missing from")
+        try:
+            write()
+        except UserWarning as missing:
+            raise UnsupportedError(
+                f"this label as an image: {missing}; install a font that has it, or write a .svg file"
+            ) from None
+
+
+@cache
+def _fonts() -> list[str]:
+    """Fonts to take letters from, in this order: those of the list that this machine has."""
+    from matplotlib.font_manager import get_font_names
+
+    known = set(get_font_names())
+    return [name for name in FONTS if name in known]
 
 
 def _draw(axes: Any, scene: Scene) -> None:
@@ -92,7 +129,8 @@ def _texts(axes: Any, s: Shape) -> None:
 
 def _write(axes: Any, text: str, x: float, y: float, size: float, color: str, anchor: str = "center") -> None:
     if text:
-        axes.text(x, y, text, fontsize=size, color=color, ha=anchor, va="center_baseline", zorder=4, parse_math=False)
+        place = {"ha": anchor, "va": "center_baseline", "zorder": 4}
+        axes.text(x, y, text, fontsize=size, color=color, parse_math=False, family=_fonts(), **place)
 
 
 def _label(axes: Any, t: Label) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tensorgrad.show.names import Name
-from tensorgrad.show.netlayout import Block, NetLayout, Sized, spread
+from tensorgrad.show.netlayout import Block, NetLayout
 from tensorgrad.show.picture import End, Item, Link, Net, Picture, Side, Term, components, sides_of
+from tensorgrad.show.placing import Placement, Sized, spread
 from tensorgrad.show.ranks import rank
 from tensorgrad.show.scene import Canvas, Label, Metrics, Piece, Scene, Shape, Wire
 
@@ -111,7 +112,7 @@ def _block(net: Net, sides: dict[str, Side], metrics: Metrics, labelled: bool) -
     """One net without scalars, in coordinates."""
     ranks = rank(net, sides)
     sized = [_sized(item, ranks.sides[k], metrics) for k, item in enumerate(net.items)]
-    return NetLayout(net, sides, ranks, sized, metrics).draw(labelled)
+    return NetLayout(Placement(net, sides, ranks, sized, metrics), labelled).draw()
 
 
 def _crossed(term: Term, sides: dict[str, Side], metrics: Metrics) -> Block:

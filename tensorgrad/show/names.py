@@ -98,6 +98,15 @@ def raised(exponent: str) -> str:
     return f"^{exponent}" if exponent.isidentifier() else f"^({exponent})"
 
 
+def polynomial(text: str) -> str:
+    """A polynomial in sizes as one writes it by hand.
+
+    >>> polynomial("2*m*n**2 - 1")
+    '2·m·n² - 1'
+    """
+    return re.sub(r"\*\*(-?[0-9]+)", lambda power: raised(power[1]), text).replace("*", "·")
+
+
 def columns(text: str) -> int:
     """Width of a text in columns of a terminal: wide letters take two.
 

@@ -1,16 +1,14 @@
-"""One net in coordinates: its items have sizes; wires run in the gaps between columns, or past items in slots of their own."""
+"""One net in coordinates: wires run in the gaps between columns, or past items in slots of their own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tensorgrad.show.channel import Crossing, tracks
 from tensorgrad.show.names import Name
-from tensorgrad.show.order import Columns, Element, Segment, Touch, arrange, settle
-from tensorgrad.show.picture import End, Item, Net, Side
-from tensorgrad.show.ranks import Ranks
-from tensorgrad.show.scene import Canvas, Label, Metrics, Piece, Scene, Shape, Wire
+from tensorgrad.show.order import Element, Segment, Touch
+from tensorgrad.show.placing import Placement
+from tensorgrad.show.scene import Canvas, Label, Piece, Scene, Shape, Wire
 
 
 class Block(NamedTuple):
@@ -20,143 +18,52 @@ class Block(NamedTuple):
     ends: dict[str, float]
 
 
-@dataclass(slots=True)
-class Sized:
-    """An item with its size. A box brings its scene and where its legs are; a node's legs are put in order later."""
+class Gap(NamedTuple):
+    """The room between two columns: a straight run, then room for bends, and the stops of each wire."""
 
-    item: Item
-    width: float
-    height: float
-    scene: Scene | None = None
-    slots: dict[Side, list[int]] = field(default_factory=dict)
-    offsets: dict[int, float] = field(default_factory=dict)
-
-
-def spread(count: int, height: float, metrics: Metrics) -> list[float]:
-    """Heights of so many wires on one side of a node."""
-    if metrics.whole:
-        first = (int(height) - count) // 2
-        return [float(first + k) for k in range(count)]
-    return [height / 2 + (k - (count - 1) / 2) * metrics.port for k in range(count)]
+    run: float
+    room: float
+    stops: list[tuple[tuple[int, float], ...]]
 
 
 class NetLayout:
-    """The layout of one net, all of whose free edges have a side."""
+    """The layout of one placed net. `labelled`: free edges end in their names, else at the border of the block."""
 
-    def __init__(self, net: Net, sides: dict[str, Side], ranks: Ranks, sized: list[Sized], metrics: Metrics) -> None:
-        self.net, self.sides, self.ranks, self.sized, self.metrics = net, sides, ranks, sized, metrics
-        self.width = ranks.width
-        self.columns = Columns([], [[] for _ in range(self.width + 2)], [])
-        self.texts = {n: end_label(n, size) for n, size in net.ends.items()}
-
-    def draw(self, labelled: bool) -> Block:
-        """Coordinates for everything. `labelled`: free edges end in their names, else at the border of the block."""
-        self._place_items()
-        for link in range(len(self.net.links)):
-            self._route(link)
-        arrange(self.columns)
-        for element in self.columns.elements:
-            self._set_offsets(element)
-        m = self.metrics
-        height = settle(self.columns, m.row, m.row / 2 if not m.whole else 0, m.whole)
-        return self._emit(height, labelled)
-
-    def _add(self, element: Element) -> int:
-        self.columns.elements.append(element)
-        number = len(self.columns.elements) - 1
-        # Column -1 holds the free ends on the left, so lists are shifted by one.
-        self.columns.columns[element.column + 1].append(number)
-        return number
-
-    def _place_items(self) -> None:
-        order = {name: k for k, name in enumerate(self.net.ends)}
-        self.group = {c: len(order) + c for c in self.ranks.component}
-        for a, b, _ in self.net.links:
-            for free, end in ((a, b), (b, a)):
-                if free.item < 0 <= end.item:
-                    c = self.ranks.component[end.item]
-                    self.group[c] = min(self.group[c], order[free.name])
-        for k, sized in enumerate(self.sized):
-            slots: dict[Side, list[int]] = {"L": [], "R": []}
-            for leg, side in enumerate(self.ranks.sides[k]):
-                slots[side].append(leg)
-            group = self.group[self.ranks.component[k]]
-            element = Element(k, self.ranks.column[k], group, sized.height, slots, sized.width)
-            if sized.scene is not None:
-                element.slots, element.offsets, element.fixed = sized.slots, sized.offsets, True
-            self._add(element)
-
-    def _touch(self, end: End, group: int) -> Touch:
-        """Where a link meets an element; free ends become elements of the outer columns."""
-        if end.item >= 0:
-            return Touch(end.item, self.ranks.sides[end.item][end.leg], end.leg)
-        side = self.sides[end.name]
-        slots: dict[Side, list[int]] = {"L": [], "R": []}
-        inward: Side = "R" if side == "L" else "L"
-        slots[inward].append(0)
-        column = -1 if side == "L" else self.width
-        element = Element(-1, column, group, self.metrics.port, slots, name=end.name)
-        return Touch(self._add(element), inward, 0)
-
-    def _route(self, link: int) -> None:
-        """Segments of one link, gap by gap, with an element in each column that it passes."""
-        a, b, _ = self.net.links[link]
-        inner = a if a.item >= 0 else b
-        order = list(self.net.ends)
-        group = self.group[self.ranks.component[inner.item]] if inner.item >= 0 else order.index(a.name)
-        ends = [self._touch(a, group), self._touch(b, group)]
-        gaps = [self._gap(t) for t in ends]
-        if gaps[0] > gaps[1]:
-            ends.reverse()
-            gaps.reverse()
-        weight = self.ranks.weight[link]
-        here = ends[0]
-        for column in range(gaps[0], gaps[1]):
-            passing = self._add(Element(-1, column, group, self.metrics.port, {"L": [0], "R": [0]}))
-            self.columns.segments.append(Segment(column, here, Touch(passing, "L", 0), link, max(weight, 0.5)))
-            here = Touch(passing, "R", 0)
-        self.columns.segments.append(Segment(gaps[1], here, ends[1], link, weight))
-
-    def _gap(self, touch: Touch) -> int:
-        column = self.columns.elements[touch.element].column
-        return column + 1 if touch.side == "R" else column
-
-    def _set_offsets(self, element: Element) -> None:
-        if element.fixed:
-            return
-        m = self.metrics
-        for legs in element.slots.values():
-            dot = element.item >= 0 and self.sized[element.item].item.kind == "dot"
-            one = dot and not m.whole
-            at = [element.height / 2] * len(legs) if one else spread(len(legs), element.height, m)
-            element.offsets.update(zip(legs, at, strict=True))
-
-    # ---- coordinates
-
-    def _emit(self, height: float, labelled: bool) -> Block:
+    def __init__(self, placed: Placement, labelled: bool) -> None:
+        self.net, self.sized, self.metrics, self.sides = placed.net, placed.sized, placed.metrics, placed.ranks.sides
+        self.columns, self.width, self.height, self.labelled = placed.columns, placed.width, placed.height, labelled
+        self.texts = {n: end_label(n, size) for n, size in placed.net.ends.items()}
         self.canvas = Canvas()
-        widths = [max((self.columns.elements[e].width for e in col), default=0.0) for col in self.columns.columns]
-        for column in (0, -1):
-            names = [self.columns.elements[e].name for e in self.columns.columns[column]]
-            if labelled and names:
-                widths[column] = max(self.metrics.label(self.texts[n].text) for n in names) + self.metrics.label(" ")
         self.left: list[float] = []
-        x = 0.0
-        gaps = self._by_gap()
         self.starts: list[float] = []
-        for column, width in enumerate(widths):
+        self.plans: list[Gap] = []
+        self.widths = self._column_widths()
+
+    def draw(self) -> Block:
+        """Coordinates for everything."""
+        gaps = self._by_gap()
+        x = 0.0
+        for column, width in enumerate(self.widths):
             self.left.append(x)
             x += width
-            if column < len(widths) - 1:
+            if column < len(gaps):
                 self.starts.append(x)
-                x += self._gap_width(column, gaps[column], labelled)
-        self.widths = widths
-        for gap, segments in enumerate(gaps):
-            self._draw_gap(gap, segments)
+                self.plans.append(self._plan(column, gaps[column]))
+                x += self.plans[-1].run + self.plans[-1].room
+        for segments, start, plan in zip(gaps, self.starts, self.plans, strict=True):
+            self._draw_gap(segments, start, plan)
         for k, element in enumerate(self.columns.elements):
-            self._draw_element(k, element, labelled, x)
+            self._draw_element(k, element)
         ends = {e.name: e.top + e.offsets[0] for e in self.columns.elements if e.name}
-        return Block(self.canvas.scene(x, height), ends)
+        return Block(self.canvas.scene(x, self.height), ends)
+
+    def _column_widths(self) -> list[float]:
+        found = [max((self.columns.elements[e].width for e in col), default=0.0) for col in self.columns.columns]
+        for column in (0, -1):
+            names = [self.columns.elements[e].name for e in self.columns.columns[column]]
+            if self.labelled and names:
+                found[column] = max(self.metrics.label(self.texts[n].text) for n in names) + self.metrics.label(" ")
+        return found
 
     def _by_gap(self) -> list[list[Segment]]:
         found: list[list[Segment]] = [[] for _ in range(self.width + 1)]
@@ -173,13 +80,12 @@ class NetLayout:
         right = tuple(self._y(t) for t in (segment.a, segment.b) if t.side == "L")
         return Crossing(left, right)
 
-    def _gap_width(self, gap: int, segments: list[Segment], labelled: bool) -> float:
-        """The straight run of a gap (kept for drawing) and its room for bends."""
+    def _plan(self, gap: int, segments: list[Segment]) -> Gap:
         m = self.metrics
         crossings = [self._ends_of(s) for s in segments]
         stops, count = tracks(crossings, 0.5)
         labels = [self._size_label(s).text for s, c in zip(segments, crossings, strict=True) if c.left]
-        outer = gap in (0, self.width) and not labelled
+        outer = gap in (0, self.width) and not self.labelled
         run = 0.0 if outer or not any(c.left for c in crossings) else m.run
         if any(labels):
             run = max(run, max(m.label(t) for t in labels) + 2 * m.small)
@@ -190,9 +96,7 @@ class NetLayout:
             room = 2.0 * count + 1 if m.whole else 14 + m.bend * len(bent) + m.slope * min(rise, 200)
         elif not run and (0 < gap < self.width or (segments and not outer)):
             run = m.run
-        self._gap_plan = getattr(self, "_gap_plan", {})
-        self._gap_plan[gap] = (run, room, stops)
-        return run + room
+        return Gap(run, room, stops)
 
     def _size_label(self, segment: Segment) -> Name:
         """The size at a wire's first segment; free edges and the further wires of a copy dot say it elsewhere."""
@@ -215,9 +119,8 @@ class NetLayout:
     def _has_free(self, dot: int) -> bool:
         return any((a.item == dot and b.item < 0) or (b.item == dot and a.item < 0) for a, b, _ in self.net.links)
 
-    def _draw_gap(self, gap: int, segments: list[Segment]) -> None:
-        run, room, stops = self._gap_plan[gap]
-        x0 = self.starts[gap]
+    def _draw_gap(self, segments: list[Segment], x0: float, plan: Gap) -> None:
+        run, room, stops = plan
         x1, x2 = x0 + run, x0 + run + room
         for segment, stop in zip(segments, stops, strict=True):
             left, right = self._ends_of(segment)
@@ -250,7 +153,7 @@ class NetLayout:
         if pieces:
             self.canvas.wires.append(Wire(tuple(pieces), free=a.name or b.name))
 
-    def _draw_element(self, k: int, element: Element, labelled: bool, total: float) -> None:
+    def _draw_element(self, k: int, element: Element) -> None:
         left, width = self.left[element.column + 1], self.widths[element.column + 1]
         if element.item >= 0:
             x = left + (width - element.width) / 2
@@ -261,7 +164,7 @@ class NetLayout:
             return
         y = element.top + element.offsets[0]
         if element.name:
-            if labelled:
+            if self.labelled:
                 gap = self.metrics.label(" ") / 2 if not self.metrics.whole else 1
                 at_left = element.column < 0
                 x = left + width - gap if at_left else left + gap
@@ -289,7 +192,7 @@ class NetLayout:
             self.canvas.put(sized.scene, x, element.top)
             return
         item, m = sized.item, self.metrics
-        name = item.named(self.ranks.sides[element.item])
+        name = item.named(self.sides[element.item])
         place = len(self.canvas.shapes)
         box = (x, element.top, sized.width, sized.height)
         self.canvas.shapes.append(Shape(item.kind, *box, name, item.note, -1, item.used, item.made))

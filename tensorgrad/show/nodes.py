@@ -7,6 +7,7 @@ import re
 from tensorgrad.show.formula import latex_of
 from tensorgrad.show.names import Name, math_name, raised, shortened
 from tensorgrad.show.picture import Item
+from tensorgrad.sizes import ZERO
 from tensorgrad.tensor import Apply, Convolution, Flat, LeviCivita, Tensor, Unit, Variable, walk
 
 LONGEST = 24
@@ -25,8 +26,9 @@ def leaf(node: Tensor) -> Item | None:
             marks = ("", *(str(k) for k in range(1, len(node.parts) + 1)))
             return Item("tensor", Name("flat"), node.order, marks=marks, source=node)
         case Convolution():
-            marks = ("=", *("+" for _ in node.edges[1:]))
-            return Item("tensor", Name("∗", r"\ast"), node.order, marks=marks, source=node)
+            marks = ("=", *("+" if step == 1 else f"+{step}·" for step in node.steps))
+            note = Name("" if node.offset is ZERO else f"offset {node.offset}")
+            return Item("tensor", Name("∗", r"\ast"), node.order, None, note, marks, source=node)
         case LeviCivita():
             marks = tuple(str(k) for k in range(node.order))
             return Item("tensor", Name("ε", r"\epsilon"), node.order, marks=marks, source=node)
@@ -72,6 +74,8 @@ def function_name(node: Apply) -> Name:
         exponent = node.args[1]
         small = raised(shortened(str(exponent), LONGEST))
         return Name(f"( ){small}", rf"(\cdot)^{{{latex_of(exponent)}}}")
+    if f.by and len(f.acts) > 1:
+        return Name(str(f), rf"\partial_{{{' '.join(map(str, f.by))}}} {math_name(f.name)}")
     primes = r"\prime" * f.derivative
     return Name(f.name + "′" * f.derivative, math_name(f.name) + (f"^{{{primes}}}" if primes else ""))
 

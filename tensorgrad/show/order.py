@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tensorgrad.show.picture import Side
+from tensorgrad.show.program import minimise
 
 SWEEPS = 12
 
@@ -173,46 +174,39 @@ def settle(c: Columns, gap: float, tight: float, whole: bool) -> float:
     return float((tops - tops.min() + heights).max())
 
 
-def _program(c: Columns, gap: float, tight: float) -> tuple[object, np.ndarray, np.ndarray]:
-    """Rows of `A x <= b` and costs: tops first, then how far from level each segment is."""
-    from scipy.sparse import coo_array
-
-    rows: list[tuple[int, int, float]] = []
+def _program(c: Columns, gap: float, tight: float) -> tuple[list[tuple[int, int, float]], list[float], list[float]]:
+    """Entries and limits of the rows, and costs: tops first, then how far from level each segment is."""
+    entries: list[tuple[int, int, float]] = []
     limits: list[float] = []
     for col in c.columns:
         for upper, lower in pairwise(col):
             a, b = c.elements[upper], c.elements[lower]
             between = gap if a.item >= 0 and b.item >= 0 else tight if a.item >= 0 or b.item >= 0 else 0.0
-            rows += [(len(limits), upper, 1.0), (len(limits), lower, -1.0)]
+            entries += [(len(limits), upper, 1.0), (len(limits), lower, -1.0)]
             limits.append(-(a.height + between))
-    count = len(c.elements)
-    costs = [0.0] * count
+    costs = [0.0] * len(c.elements)
     for s in c.segments:
         if s.a.element == s.b.element:
             continue
         offset = c.elements[s.a.element].offsets[s.a.leg] - c.elements[s.b.element].offsets[s.b.leg]
         for sign in (1.0, -1.0):
             row = len(limits)
-            rows += [(row, s.a.element, sign), (row, s.b.element, -sign), (row, len(costs), -1.0)]
+            entries += [(row, s.a.element, sign), (row, s.b.element, -sign), (row, len(costs), -1.0)]
             limits.append(-sign * offset)
         costs.append(s.weight)
-    numbers, places, entries = zip(*rows, strict=True) if rows else ((), (), ())
-    matrix = coo_array((entries, (numbers, places)), shape=(len(limits), len(costs))).tocsr()
-    return matrix, np.asarray(limits), np.asarray(costs)
+    return entries, limits, costs
 
 
 def _solve(
-    program: tuple[object, np.ndarray, np.ndarray], heights: np.ndarray, pull: float, total: float | None
+    program: tuple[list[tuple[int, int, float]], list[float], list[float]],
+    heights: np.ndarray,
+    pull: float,
+    total: float | None,
 ) -> np.ndarray:
-    from scipy.optimize import linprog
-
-    matrix, limits, costs = program
+    entries, limits, costs = program
     count = len(heights)
-    costs = costs.copy()
+    cost = np.asarray(costs)
     # Small enough that it only chooses among the best.
-    costs[:count] += pull * 0.01 / count
+    cost[:count] += pull * 0.01 / count
     bounds = [(0.0, None if total is None else total - h) for h in heights] + [(0.0, None)] * (len(costs) - count)
-    if not len(limits):
-        return np.zeros(count)
-    done = linprog(costs, A_ub=matrix, b_ub=limits, bounds=bounds, method="highs-ds")
-    return np.asarray(done.x[:count])
+    return minimise(cost, entries, limits, bounds)[:count]

@@ -22,7 +22,7 @@ _SCROLL = "overflow-x:auto"
 _RULE = "margin:2px 0 2px 24px;color:#6b7280"
 _LEGEND = (
     f'<span style="background:{USED}">filled</span>: what the next rule replaces &nbsp; '
-    f'<span style="outline:2px solid {MADE}">outlined</span>: what the rule before made'
+    f'<span style="outline:2px solid {MADE};margin:0 3px">outlined</span>: what the rule before made'
 )
 _NONE = "no steps: the canonical form decides"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tensorgrad.show.picture import End, Net, Side
+from tensorgrad.show.program import minimise
 
 CLOSE = 1e-7
 """Potentials nearer than this count as equal."""
@@ -216,9 +217,6 @@ def _facing(net: Net, item: int) -> bool:
 
 def _columns(net: Net, sides: dict[str, Side], component: list[int], place: list[tuple[float, int, int]]) -> list[int]:
     """Whole ranks, wires going from left to right, of least total length."""
-    from scipy.optimize import linprog
-    from scipy.sparse import coo_array
-
     count = len(net.items)
     if not count:
         return []
@@ -245,11 +243,9 @@ def _columns(net: Net, sides: dict[str, Side], component: list[int], place: list
     for one, other in pairs(component, touched):
         rows += [(k, h) for k in one for h in other]
         gaps += [1] * (len(one) * len(other))
-    numbers = np.repeat(np.arange(len(rows)), 2)
-    entries = np.tile([1.0, -1.0], len(rows))
-    matrix = coo_array((entries, (numbers, np.asarray(rows).ravel())), shape=(len(rows), count + 1)).tocsr()
-    done = linprog(cost, A_ub=matrix, b_ub=-np.asarray(gaps, float), bounds=(0, count), method="highs-ds")
-    return [round(x) for x in done.x[:count]]
+    entries = [(k, item, sign) for k, row in enumerate(rows) for item, sign in zip(row, (1.0, -1.0), strict=True)]
+    ranks = minimise(cost, entries, [-gap for gap in gaps], [(0, count)] * (count + 1))
+    return [round(x) for x in ranks[:count]]
 
 
 def pairs(component: list[int], touched: dict[int, set[Side]]) -> list[tuple[list[int], list[int]]]:
