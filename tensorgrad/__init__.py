@@ -31,8 +31,8 @@ from tensorgrad.sizes import symbols
 from tensorgrad.tensor import Delta, Derivative, Expectation, Product, Sum, Tensor, Variable, Zero
 
 if TYPE_CHECKING:
-    from tensorgrad.api import explain, full_simplify, plan, prove, simplify
-    from tensorgrad.contract import compile, evaluate
+    from tensorgrad.api import expand, explain, full_simplify, grad, hvp, plan, prove, simplify
+    from tensorgrad.contract import compile, compile_to_callable, evaluate
     from tensorgrad.show import save_image, to_latex, to_svg, to_terminal, to_tikz
 
 __version__ = "0.1.0"
@@ -40,8 +40,12 @@ __version__ = "0.1.0"
 _LAZY = {
     "compile": "tensorgrad.contract",
     "evaluate": "tensorgrad.contract",
+    "compile_to_callable": "tensorgrad.contract",
+    "expand": "tensorgrad.api",
     "explain": "tensorgrad.api",
     "full_simplify": "tensorgrad.api",
+    "grad": "tensorgrad.api",
+    "hvp": "tensorgrad.api",
     "plan": "tensorgrad.api",
     "prove": "tensorgrad.api",
     "save_image": "tensorgrad.show",
@@ -78,10 +82,14 @@ __all__ = [
     "Zero",
     "check",
     "compile",
+    "compile_to_callable",
     "evaluate",
+    "expand",
     "explain",
     "full_simplify",
     "function",
+    "grad",
+    "hvp",
     "library",
     "parse",
     "plan",

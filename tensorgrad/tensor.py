@@ -165,18 +165,52 @@ class Tensor:
         found = {t.name: t for t in walk(self) if isinstance(t, Variable)}
         return tuple(found.values())
 
-    def grad(self, variable: Variable, new_names: Mapping[str, str] | Sequence[str] | None = None) -> Tensor:
-        """The derivative node with respect to `variable`; its edges get new names, primed with `_` until free."""
+    def grad(
+        self,
+        variable: Variable,
+        new_names: Mapping[str, str] | Sequence[str] | None = None,
+        *,
+        structured: bool | str = False,
+    ) -> Tensor:
+        """The derivative node with respect to `variable`; its edges get new names, primed with `_` until free.
+
+        Entries are independent; with `structured` those move together that the variable's facts tie (`tg.grad`).
+        """
+        if structured:
+            from tensorgrad.api import grad
+
+            return grad(self, variable, new_names, structured=structured)
         return Derivative(self, variable, new_names)
 
     def substitute(self, variable: Variable, value: Tensor) -> Tensor:
-        """Replace a variable by a tensor that has the variable's edges."""
+        """Replace a variable by a tensor that has the variable's edges and sizes.
+
+        Derivatives by the variable, or by one that the value contains, are taken first: what is substituted is not
+        differentiated. Raises EdgeError where an expectation is over such a variable.
+
+        >>> x, y = Variable("x"), Variable("y")
+        >>> print((x * y).grad(y).substitute(x, y + 1).simplify())
+        1 + y
+        """
         if set(value.edges) != set(variable.edges):
             raise EdgeError(
                 f"cannot put a tensor with edges {_listed(value.edges)} for {variable.name}, "
                 f"which has {_listed(variable.edges)}; rename first"
             )
         aligned = align(value, variable.edges)
+        if aligned.dims != variable.dims:
+            raise SizeError(f"cannot put a tensor of sizes {aligned.shape} for {variable.name}, of {variable.shape}")
+        names = {variable.name, *(v.name for v in value.variables)}
+        if any(isinstance(t, Derivative) and t.variable.name in names for t in walk(self)):
+            from tensorgrad.api import expand
+
+            return expand(self).substitute(variable, value)
+        for t in walk(self):
+            if isinstance(t, Expectation) and t.variable.name in names and t.depends_on(variable):
+                raise EdgeError(
+                    f"cannot substitute {variable.name} inside an expectation over {t.variable.name}, "
+                    "which is not that of the value; rename that variable"
+                )
         return rebuild(self, lambda t: aligned if isinstance(t, Variable) and t.name == variable.name else None)
 
     def simplify(self, **options: Any) -> Tensor:
@@ -272,6 +306,7 @@ class Variable(Tensor):
     edges: tuple[str, ...]
     dims: tuple[Poly, ...]
     facts: tuple[Fact, ...]
+    equations: tuple[tuple[Tensor, Tensor], ...]
 
     def __init__(
         self,
@@ -279,6 +314,7 @@ class Variable(Tensor):
         *symbols: SizeLike,
         facts: str | Iterable[Fact] = (),
         edges: Mapping[str, SizeLike] | None = None,
+        equations: Iterable[tuple[Tensor, Tensor]] = (),
         **named: SizeLike,
     ) -> None:
         if not name.isidentifier():
@@ -303,6 +339,45 @@ class Variable(Tensor):
 
             facts = parse_facts(facts, self.dims, name)
         object.__setattr__(self, "facts", tuple(facts))
+        object.__setattr__(self, "equations", tuple(equations))
+
+    def with_symmetries(self, groups: str) -> Variable:
+        """The variable with edges that may be exchanged: `"i j, k l"` states i with j, and k with l.
+
+        >>> Variable("T", i="n", j="n", k="m").with_symmetries("i j, k").symmetries == {frozenset("ij"), frozenset("k")}
+        True
+        """
+        facts: list[Fact] = []
+        for group in (text.split() for text in groups.split(",")):
+            for edge in group:
+                if edge not in self.edges:
+                    raise EdgeError(f"{self.name} has no edge {edge!r}, it has {_listed(self.edges)}")
+                if self.sizes[edge] is not self.sizes[group[0]]:
+                    raise SizeError(
+                        f"{self.name} cannot be symmetric in {_listed(group)}: their sizes are "
+                        f"{', '.join(str(self.sizes[e]) for e in group)}"
+                    )
+            if len(group) > 1:
+                facts.append(Fact("symmetric", tuple((self.edges.index(e),) for e in group)))
+        return Variable(self.name, edges=dict(self.sizes), facts=(*self.facts, *facts), equations=self.equations)
+
+    def with_eq_constraint(self, left: Tensor, right: Tensor) -> Variable:
+        """The variable with an equation that it satisfies: known wherever an expression with it is simplified or proved.
+
+        >>> Q = Variable("Q", i="n", j="n")
+        >>> Q = Q.with_eq_constraint(Q @ Q.rename(j="k"), Delta("n", "j", "k"))
+        >>> print((Q @ Q.rename(j="k")).simplify())
+        I[n]
+        """
+        if not (left.depends_on(self) or right.depends_on(self)):
+            raise EdgeError(f"an equation for {self.name} must contain it")
+        if set(left.edges) != set(right.edges):
+            raise EdgeError(
+                f"the sides of an equation for {self.name} have the edges {_listed(left.edges)} and {_listed(right.edges)}"
+            )
+        _same_sizes(left, right, "=")
+        equations = (*self.equations, (left, align(right, left.edges)))
+        return Variable(self.name, edges=dict(self.sizes), facts=self.facts, equations=equations)
 
     def has(self, fact: str) -> bool:
         """Whether a fact of this name is declared."""

@@ -247,6 +247,7 @@ def test_gradients_and_hessian(tensor: tg.Tensor, reference: Reference, edges: A
             assert turned(found, derivative, names).numpy() == pytest.approx(expected.numpy(), abs=1e-7), variable.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tensor", "reference", "edges"), ARGUMENTS, ids=IDS)
 def test_simplified(tensor: tg.Tensor, reference: Reference, edges: Any) -> None:
     """Simplifying changes neither the value nor the gradient."""

@@ -28,6 +28,7 @@ LAYERS = (
     ("contract",),
     ("show",),
     ("api",),
+    ("extras",),
     ("cli",),
     ("__main__",),
 )

@@ -1,11 +1,13 @@
 """The functions that a user calls: simplify, prove, explain, plan, and what they answer."""
 
 from tensorgrad.api.bench import Benchmark, Measured, benchmarks, measure
+from tensorgrad.api.gradients import grad, hvp
 from tensorgrad.api.planning import cost, plan
 from tensorgrad.api.prove import prove
 from tensorgrad.api.results import Cost, Plans, PlanStep, Priced, Proof, Result, amount
 from tensorgrad.api.rules import select_rules, unmatched
 from tensorgrad.api.simplify import explain, full_simplify, simplify
+from tensorgrad.calculus import expand
 from tensorgrad.derivation import Derivation, Step
 
 __all__ = [
@@ -22,8 +24,11 @@ __all__ = [
     "amount",
     "benchmarks",
     "cost",
+    "expand",
     "explain",
     "full_simplify",
+    "grad",
+    "hvp",
     "measure",
     "plan",
     "prove",

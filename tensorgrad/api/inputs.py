@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from tensorgrad.errors import SizeError
+from tensorgrad.errors import Place, SizeError
 from tensorgrad.notation import Condition, Scope, parse, parse_conditions, parse_scope
 from tensorgrad.tensor import Tensor, Variable, walk
 
@@ -20,8 +20,15 @@ def read_expression(expression: Tensor | str, let: str, if_: Conditions) -> tupl
     if not isinstance(if_, str):
         conditions = tuple(if_)
     if isinstance(expression, Tensor):
-        return expression, conditions
+        return expression, (*conditions, *equations_of(expression))
     return parse(expression, if_=if_ if isinstance(if_, str) else "", scope=scope), conditions
+
+
+def equations_of(t: Tensor) -> tuple[Condition, ...]:
+    """The equations that the variables of an expression were declared with."""
+    return tuple(
+        Condition("equation", left, None, right, None, Place("", 0)) for v in t.variables for left, right in v.equations
+    )
 
 
 def _scope_of(t: Tensor) -> Scope:

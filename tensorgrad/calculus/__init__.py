@@ -1,5 +1,5 @@
 """Derivatives of expressions, as expressions."""
 
-from tensorgrad.calculus.derivative import differentiate, expand
+from tensorgrad.calculus.derivative import differentiate, expand, gradients
 
-__all__ = ["differentiate", "expand"]
+__all__ = ["differentiate", "expand", "gradients"]

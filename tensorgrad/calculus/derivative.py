@@ -18,7 +18,7 @@ from tensorgrad.calculus.template import Instance
 from tensorgrad.calculus.wired import Frame, Wired, apply, materialise, total
 from tensorgrad.errors import EdgeError, UnsupportedError
 from tensorgrad.function import FUNCTIONS, PLACES
-from tensorgrad.sizes import ONE
+from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import (
     Apply,
     Derivative,
@@ -91,22 +91,52 @@ def _differentiate(t: Tensor, variable: Variable, names: tuple[str, ...], templa
     if variable.order < t.order and not series:
         value = _forward(order, dependent, templates, Frame(names, variable.dims))
     else:
-        value = _reverse(order, dependent, templates, Frame(t.edges, t.dims), variable)
+        value = _reverse(order, dependent, templates, Frame(t.edges, t.dims), [variable])[variable.name]
         if value is not None:
             value = _turned(value, variable.order)
-    if value is None:
-        return Zero(edges=dict(zip(edges, dims, strict=True)))
-    return materialise(value, edges, dims)
+    return _materialised(value, edges, dims)
 
 
-def _dependent(order: list[Tensor], variable: Variable) -> set[int]:
+def _materialised(value: Wired | None, edges: tuple[str, ...], dims: tuple[Poly, ...]) -> Tensor:
+    return Zero(edges=dict(zip(edges, dims, strict=True))) if value is None else materialise(value, edges, dims)
+
+
+def gradients(
+    t: Tensor, pairs: Sequence[tuple[Variable, Sequence[str]]], conditions: Sequence[Condition] = ()
+) -> list[Tensor]:
+    """The derivatives of `t` in several variables, each with the names of its new edges: cotangents are shared.
+
+    >>> x, y = Variable("x", i="n"), Variable("y", i="n")
+    >>> [g.edges for g in gradients(x @ y, [(x, ["k"]), (y, ["k"])])]
+    [('k',), ('k',)]
+    """
+    t = _unfold_powers(expand(t, conditions=conditions))
+    templates = leaves(None, conditions)
+    together = [v for v, _ in pairs if v.order >= t.order]
+    order = postorder(t)
+    dependent = _dependent(order, *together)
+    frame = Frame(t.edges, t.dims)
+    found: dict[str, Wired | None] = {}
+    if id(t) in dependent:
+        found = _reverse(order, dependent, templates, frame, together)
+    results: list[Tensor] = []
+    for variable, names in pairs:
+        if variable.order < t.order:
+            results.append(_differentiate(t, variable, tuple(names), templates))
+            continue
+        value = found.get(variable.name)
+        turned = None if value is None else _turned(value, variable.order)
+        results.append(_materialised(turned, (*t.edges, *names), (*t.dims, *variable.dims)))
+    return results
+
+
+def _dependent(order: list[Tensor], *variables: Variable) -> set[int]:
     found: set[int] = set()
+    dims = {v.name: v.dims for v in variables}
     for node in order:
-        own = isinstance(node, Variable) and node.name == variable.name
-        if own and node.dims != variable.dims:
-            raise EdgeError(
-                f"{variable.name} occurs with sizes {node.dims} and {variable.dims}: one name, one variable"
-            )
+        own = isinstance(node, Variable) and node.name in dims
+        if isinstance(node, Variable) and own and node.dims != dims[node.name]:
+            raise EdgeError(f"{node.name} occurs with sizes {node.dims} and {dims[node.name]}: one name, one variable")
         if own or (any(id(c) in found for c in node.children) and not _selects(node)):
             found.add(id(node))
     return _reached(order, found)
@@ -137,26 +167,26 @@ def _is_series(node: Tensor, dependent: set[int], templates: Leaves) -> bool:
 
 
 def _reverse(
-    order: list[Tensor], dependent: set[int], templates: Leaves, frame: Frame, variable: Variable
-) -> Wired | None:
-    """Cotangents from the root down: ends are a node's edges, then those of the root."""
+    order: list[Tensor], dependent: set[int], templates: Leaves, frame: Frame, variables: Sequence[Variable]
+) -> dict[str, Wired | None]:
+    """Cotangents from the root down to the variables, by name: ends are a node's edges, then those of the root."""
     root = order[-1]
     start = tuple(range(root.order))
     waiting: dict[int, list[Wired]] = {id(root): [Wired(ONE, None, (), (*start, *start))]}
-    found: list[Wired] = []
+    found: dict[str, list[Wired]] = {v.name: [] for v in variables}
     for node in reversed(order):
         arrived = waiting.pop(id(node), None)
         if arrived is None:
             continue
         if isinstance(node, Variable):
-            found += arrived
+            found[node.name] += arrived
             continue
         cotangent = total(arrived, node.edges, node.dims, frame)
         if cotangent is None:
             continue
         for child, value in _sent(node, cotangent, dependent, templates, frame):
             waiting.setdefault(id(child), []).append(value)
-    return total(found, variable.edges, variable.dims, frame)
+    return {v.name: total(found[v.name], v.edges, v.dims, frame) for v in variables}
 
 
 def _sent(

@@ -118,6 +118,18 @@ def compile(  # noqa: A001  (the word of torch.compile and jax)
     return Step(tensors, dims)
 
 
+def compile_to_callable(*tensors: Tensor) -> Callable[..., Any]:
+    """A function of the variables' values (by name or Variable, or as keywords): one tensor, or one for each given."""
+    step = Step({f"y{k}": t for k, t in enumerate(tensors)})
+
+    def run(values: Values | None = None, /, **named: Any) -> Any:
+        """The outputs for these values."""
+        outputs = step(values, **named)
+        return outputs[0] if len(tensors) == 1 else tuple(outputs)
+
+    return run
+
+
 def evaluate(t: Tensor, values: Values, dims: Mapping[str, int] | None = None) -> torch.Tensor:
     """The value of a tensor, axes in the order of `t.edges`.
 

@@ -48,6 +48,7 @@ def trace(t: Tensor, dims: Sequence[Dim] | None = None) -> Tensor:
 def diag(t: Tensor, edges: Sequence[str] | str) -> Tensor:
     """A vector as a diagonal tensor with `edges`, or the diagonal of t's edges as one edge.
 
+    >>> from tensorgrad import Variable
     >>> x = Variable("x", "n")
     >>> diag(x, ["i", "j"]).edges, diag(diag(x, ["i", "j"]), "k").edges
     (('i', 'j'), ('k',))
@@ -79,6 +80,7 @@ def frobenius2(t: Tensor) -> Tensor:
 def kronecker(first: Tensor, *others: Tensor) -> Tensor:
     """The Kronecker product of tensors with the same edge names: each edge becomes the fused one, of the product size.
 
+    >>> from tensorgrad import Variable
     >>> kronecker(Variable("A", i="n", j="m"), Variable("B", i="k", j="k")).shape
     {'i': k*n, 'j': k*m}
     """
@@ -98,7 +100,7 @@ def symmetrize(t: Tensor, signed: bool = False, dim: Dim = None) -> Tensor:
 
     >>> from tensorgrad import Variable
     >>> symmetrize(Variable("A", i="n", j="n"), signed=True)
-    (A - A.T)[i, j] / 2
+    A[i, j] / 2 - A[j, i] / 2
     """
     edges = chosen(t, dim)
     if len({t.sizes[e] for e in edges}) > 1:
