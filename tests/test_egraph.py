@@ -30,7 +30,8 @@ from tests.soundness import Census, census, instance
 
 THEOREMS = Path(__file__).parent / "theorems"
 EVERY = 24
-"""Of the theorem files every so many goals is saturated by default, all of them by the slow test."""
+MANY_EVERY = 5
+"""Of the theorem files every so many goals is saturated by default, and every so many, for longer, by the slow test."""
 
 
 SILENT = 0.5
@@ -49,7 +50,7 @@ def all_goals() -> list[tuple[str, Claim]]:
 
 
 SAMPLED = [pytest.param(c, id=f"{f}:{c.name}") for k, (f, c) in enumerate(all_goals()) if k % EVERY == EVERY // 2]
-ALL = [pytest.param(c, id=f"{f}:{c.name}") for f, c in all_goals()]
+MANY = [pytest.param(c, id=f"{f}:{c.name}") for k, (f, c) in enumerate(all_goals()) if k % MANY_EVERY == 1]
 
 
 def seen_in(claim: Claim, seconds: float, nodes: int, most: int) -> Census:
@@ -75,9 +76,9 @@ def test_all_members_of_every_class_agree(claim: Claim) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("claim", ALL)
-def test_all_members_of_every_class_agree_everywhere(claim: Claim) -> None:
-    seen = seen_in(claim, 5.0, 5000, 600)
+@pytest.mark.parametrize("claim", MANY)
+def test_all_members_of_larger_graphs_agree(claim: Claim) -> None:
+    seen = seen_in(claim, 2.0, 2000, 300)
     assert not seen.wrong
     assert seen.silent <= SILENT, seen
 
