@@ -473,7 +473,9 @@ def test_a_line_that_is_no_leaf_derivative_is_refused() -> None:
 # Functions of a matrix that are power series, through block matrices: any place, any order, batches.
 
 
-@pytest.mark.parametrize("name", ["expm", "logm", "sqrtm", "matpow"])
+@pytest.mark.parametrize(
+    "name", ["expm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("logm", "sqrtm", "matpow"))]
+)
 @pytest.mark.parametrize(
     "text",
     [
