@@ -190,7 +190,7 @@ class Tensor:
 
         >>> x, y = Variable("x"), Variable("y")
         >>> print((x * y).grad(y).substitute(x, y + 1).simplify())
-        1 + y
+        y + 1
         """
         if set(value.edges) != set(variable.edges):
             raise EdgeError(
