@@ -52,6 +52,12 @@ class Rewrite:
         name = self.left.function.name
         return name in STABLE and all(n.function.name != name for n in walk(self.right) if isinstance(n, Apply))
 
+    @property
+    def opens(self) -> frozenset[str]:
+        """The functions of the right side, powers aside."""
+        found = walk(self.right) if self.right is not None else ()
+        return frozenset(n.function.name for n in found if isinstance(n, Apply)) - {"pow"}
+
 
 @dataclass(slots=True)
 class Query:

@@ -39,6 +39,8 @@ class Saturation:
     rounds: int = 200
     factoring: bool = True
     each_sum: bool = False
+    fused: bool = False
+    """Stable functions stay closed, unless what they open to is there from the start and may cancel against it."""
     waves: int = WAVES
     done_rounds: int = 0
     facts: Facts = field(init=False)
@@ -51,6 +53,7 @@ class Saturation:
     _to_factor: list[Handle] = field(default_factory=list[Handle])
     _to_take_apart: list[Handle] = field(default_factory=list[Handle])
     _seen: int = 1
+    _given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.facts = Facts(self.graph, self.engine.fact_rules)
@@ -63,6 +66,7 @@ class Saturation:
         """Run until the goal holds, nothing changes any more, or a budget is spent; says which."""
         try:
             self.graph.rebuild()
+            self._given = frozenset(self.graph.function_names)
             while self.done_rounds < self.rounds:
                 if self.goal():
                     return "goal"
@@ -84,7 +88,10 @@ class Saturation:
         self.facts.forget_denials()
         changed = self._new_nodes()
         for proposal in proposals:
-            if proposal[0].rewrite.explore:
+            rewrite = proposal[0].rewrite
+            if self.fused and rewrite.unfuses and self._given.isdisjoint(rewrite.opens):
+                continue
+            if rewrite.explore:
                 self._waiting.append(proposal)
             else:
                 changed = self.rewriter.apply(proposal) or changed

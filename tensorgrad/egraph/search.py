@@ -74,7 +74,7 @@ def simplify(
     try:
         assumed, equations = _state(graph, [t], conditions)
         ref = insert(graph, t)
-        run = Saturation(graph, engine, equations, goal=lambda: False, each_sum=bool(dims))
+        run = Saturation(graph, engine, equations, goal=lambda: False, each_sum=bool(dims), fused=True)
         stopped = run.run()
     finally:
         engine.tables.end()
