@@ -109,3 +109,22 @@ def test_many_simplifications(part: int) -> None:
     counts = sum((simplified(seed, seed % 3 == 0) for seed in seeds), Counter())
     assert counts["result"] > 0.8 * len(seeds)
     assert_written_out(counts)
+
+
+LONG = [
+    ("log(exp(x) * exp(y)) + inv(A @ B) @ A @ B @ x", "A B : n n invertible ; x y : n"),
+    ("log(softmax(x)) + logsumexp(x) * ones[n] + sin(x) ** 2 + cos(x) ** 2", "x : n"),
+]
+
+
+@pytest.mark.parametrize(("text", "let"), LONG)
+def test_what_is_too_long_is_named(text: str, let: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One step from the input to the result, with the names of all the rules, and marked as such."""
+    full = tg.simplify(text, let=let)
+    monkeypatch.setattr("tensorgrad.egraph.explain.LONGEST", 1)
+    result = tg.simplify(text, let=let)
+    assert check_derivation(full.derivation, full.input, full.tensor, ())["step"] > 1
+    assert check_derivation(result.derivation, result.input, result.tensor, ()) == {"too long to write out": 1}
+    (step,) = result.derivation.steps
+    assert set(full.derivation.rules) <= set(step.rule.split(", "))
+    assert "too long to write out" in str(result.derivation)

@@ -144,7 +144,7 @@ def _cut(
     pattern, node = problem.pattern, problem.node
     open_edges = [e for e in range(len(pattern.dims)) if e not in edges]
     if not variables:
-        if not left and not open_edges and problem.ratio is ONE and not _copies(problem):
+        if not left and not open_edges and problem.ratio is ONE and not _copies(problem) and _tied(problem, {}, edges):
             yield s
         return
     candidates = [f for f in range(len(node.dims)) if f not in problem.lifted.values()]
@@ -185,6 +185,8 @@ def _deal(
         for piece, v in zip(pieces, dealt, strict=True):
             parts[v] += piece
         dealt_edges = {e for v in variables for k in parts[v] for e in node.operands[k][1]}
+        if not _tied(problem, parts, edges):
+            continue
         if _copies(problem) <= dealt_edges and all(parts[v] or _may_be_empty(problem, v, edges) for v in variables):
             yield from _bind_all(problem, variables, edges, parts, s)
 
@@ -193,6 +195,17 @@ def _copies(problem: Cover) -> set[int]:
     """Lifted edges that are several axes at once: what is on them is a diagonal, so some variable must hold it."""
     lifted = list(problem.lifted.values())
     return {e for e in lifted if lifted.count(e) > 1}
+
+
+def _tied(problem: Cover, parts: Mapping[int, list[int]], edges: Mapping[int, int]) -> bool:
+    """Whether a variable holds both axes wherever an edge is one of the pattern's and lifted too: a diagonal, not ones."""
+    for e, f in edges.items():
+        holders = (v for v in parts if e in problem.pattern.operands[v][1])
+        if f in problem.lifted.values() and not any(
+            f in problem.node.operands[k][1] for v in holders for k in parts[v]
+        ):
+            return False
+    return True
 
 
 def _joined(pattern: Network, edges: Mapping[int, int]) -> bool:

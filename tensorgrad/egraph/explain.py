@@ -20,6 +20,9 @@ LONGEST = 400
 MOST_LINKS = 20 * LONGEST
 """The same for links walked, with those of congruence, which are no steps."""
 
+TOO_LONG = "too long to write out"
+"""The source of a step that stands for a derivation that is not written out."""
+
 
 @dataclass(slots=True)
 class View:
@@ -140,7 +143,7 @@ class Explainer:
             at: Ref = (start, tuple(range(len(self.graph.dims[start]))))
             before = self._placed(View(self.graph), at)
             after = self._placed(View(self.graph), (end, relative_to(self.graph, start, end)))
-            return [Step(names, "too long to write out", before, after)]
+            return [Step(names, TOO_LONG, before, after)]
         return out
 
     def _walk(self, start: Handle, end: Handle, before: int, out: list[Step]) -> None:
@@ -263,7 +266,8 @@ class Explainer:
             self.descend(at, pairs, len(graph.history), out)
         except TooLongError:
             first = self._placed(View(graph), (start, tuple(range(len(graph.dims[start])))))
-            out = [Step(", ".join(names), "too long to write out", first, first)]
+            last = self._placed(View(graph, dict(pairs)), at)
+            out = [Step(", ".join(names), TOO_LONG, first, last)]
         return out, tuple(names)
 
 

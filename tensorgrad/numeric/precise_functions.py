@@ -77,6 +77,7 @@ LINES: dict[str, Callable[[Array], Any]] = {
     "log_softmax": lambda x: x - _logsumexp(x),
     "logsumexp": _logsumexp,
     "max": max,
+    "prod": mpmath.fprod,
 }
 
 
