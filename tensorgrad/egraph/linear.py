@@ -158,6 +158,8 @@ class Linear:
         graph, node = self.graph, self.graph.nodes[handle]
         if handle in graph.dead or not isinstance(node, Network):
             return False
+        if self._is_expanded(handle):
+            return False
         changed = False
         for choice in self._choices(node, each):
             key = (handle, choice)
@@ -165,6 +167,27 @@ class Linear:
                 self._distributed.add(key)
                 changed = self._distribute(handle, node, choice) or changed
         return changed
+
+    def _is_expanded(self, handle: Handle) -> bool:
+        """Whether the class has a sum without sums inside already: it is what distributing would come to."""
+        graph = self.graph
+        for member in graph.members(handle).totals:
+            node = graph.nodes[member]
+            assert isinstance(node, Total)
+            if not any(self._has_sums(h) for _, h, _ in node.terms):
+                return True
+        return False
+
+    def _has_sums(self, handle: Handle) -> bool:
+        graph = self.graph
+        if graph.members(handle).totals:
+            return True
+        networks = [n for m in graph.members(handle).networks if isinstance(n := graph.nodes[m], Network)]
+        return (
+            all(any(h >= FLAT and graph.members(h).totals for h, _ in n.operands) for n in networks)
+            if networks
+            else False
+        )
 
     def _choices(self, node: Network, each: bool) -> list[Choice]:
         """Which operands to read as which of their sums."""
