@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from tensorgrad.errors import NotationError, Place, TensorgradError
+from tensorgrad.errors import InputError, NotationError, Place, TensorgradError
 from tensorgrad.notation.conditions import Condition, Span, laws_of, parse_conditions, read_condition, split_commas
 from tensorgrad.notation.facts import FACTS
 from tensorgrad.notation.goal import Goal
@@ -71,11 +71,13 @@ def parse(text: str, let: str = "", if_: str = "", *, scope: Scope | None = None
     >>> parse("A @ x", let="A : n m ; x : m").edges
     ('i0',)
     """
+    for name, value in (("text", text), ("let", let), ("if_", if_)):
+        if not isinstance(value, str):  # type: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"{name}={value!r}: expected a text, as in parse('A @ x', let='A : n m ; x : m')")
     scope = scope if scope is not None else parse_scope(let)
     conditions = parse_conditions(if_, scope) if if_.strip() else ()
     source = Source(text)
-    found = tokens(source)
-    for token in found:
+    for token in tokens(source) if "=" in text else ():
         if token.text in ("=", "=>", "!="):
             raise source.error("this is a claim, not an expression: prove it, or give one side", token.start, token.end)
     goal = Goal(source, scope, laws_of(conditions))
