@@ -115,7 +115,7 @@ def parse_file(path: str | Path, filename: str | None = None) -> list[Claim | Ba
     else:
         name = str(path)
         try:
-            text = Path(path).read_bytes().decode("utf-8")
+            text = Path(path).read_bytes().decode("utf-8-sig")  # some editors begin a file with a mark
         except UnicodeDecodeError as error:
             place = Place(f"byte {error.start}", 0, 1, name, 1)
             return [BadLine(NotationError("this file is not UTF-8 text", place), None, place)]

@@ -64,7 +64,7 @@ def tokens(source: Source, start: int = 0, end: int | None = None) -> list[Token
 
 def _bad_character(character: str) -> str:
     if character in "'\"":
-        return "this quote is never closed on its line"
+        return "this quote is never closed on its line; a transpose is written A.T"
     shown = repr(character) if character.isprintable() else f"'\\x{ord(character):02x}'"
     hints = {
         "^": "; a power is written **",
