@@ -9,6 +9,7 @@ from tensorgrad.notation.product_text import Order, Printing, all_ones, product_
 from tensorgrad.notation.text import (
     Text,
     call,
+    fewest_transposes,
     poly,
     product,
     raised,
@@ -43,6 +44,8 @@ def positional(printer: Printer, t: Tensor, order: Order) -> Printing:
         if len(order) > 1 and straight is None:
             back = yield direct(printer, t, order[::-1])
             straight = transposed(back) if back is not None else None
+            if straight is not None and isinstance(t, Apply) and t.function.transpose == "commutes":
+                straight = fewest_transposes(straight, (yield _of_transpose(printer, t, order)))
         printer.memo[key] = straight
     return printer.memo[key]
 
@@ -158,6 +161,15 @@ def _apply(printer: Printer, t: Apply, order: Order) -> Printing:
         text = yield printer.scalar(argument)
         extra.append(text.s)
     return call(name, inner.s, *extra)
+
+
+def _of_transpose(printer: Printer, t: Apply, order: Order) -> Printing:
+    """`inv(A)` for `inv(A.T).T`: a matrix function that commutes with transposition, of the transposed argument."""
+    rows, columns = (group[0] for group in t.acted[0])
+    if len(t.args) != 1 or len(order) != 2 or order != tuple(group[0] for group in reversed(t.produced)):
+        return None
+    inner = yield positional(printer, t.args[0], (columns, rows))
+    return call(str(t.function), inner.s) if inner is not None else None
 
 
 def _norm(printer: Printer, t: Apply) -> Printing:
