@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tensorgrad.notation.net import symmetric
@@ -92,7 +93,7 @@ def _direct(printer: Printer, t: Tensor, order: Order) -> Printing:
 
 
 def _sum(printer: Printer, t: Sum, order: Order) -> Printing:
-    terms = [weighted(printer, term, weight) for term, weight in zip(t.terms, t.weights, strict=True)]
+    terms = [weighted(printer, term, weight) for term, weight in _summands(t)]
     flat = [bool(order) and all_ones(term) for term in terms]
     if all(flat) and len(flat) > 1:
         return (yield _constant_sum(printer, t, terms, order))
@@ -111,6 +112,20 @@ def _sum(printer: Printer, t: Sum, order: Order) -> Printing:
     for k in missing:
         texts[k] = yield printer.ordered(terms[k], order)
     return summed([text for text in texts if text is not None])
+
+
+def _summands(t: Sum) -> list[tuple[Tensor, Fraction]]:
+    """Terms and weights of a sum, those of sums that stand in it as terms included."""
+    found: list[tuple[Tensor, Fraction]] = []
+    stack: list[tuple[Tensor, Fraction]] = [(t, Fraction(1))]
+    while stack:
+        node, weight = stack.pop()
+        if isinstance(node, Sum):
+            pairs = zip(node.terms, node.weights, strict=True)
+            stack.extend(reversed([(term, weight * w) for term, w in pairs]))
+        else:
+            found.append((node, weight))
+    return found
 
 
 def _constant_sum(printer: Printer, t: Sum, terms: list[Tensor], order: Order) -> Printing:
