@@ -61,6 +61,10 @@ class FactError(TensorgradError):
         self.span = span
 
 
+class InputError(TensorgradError, TypeError):
+    """An argument of the Python API has the wrong type; names the argument and says what is expected."""
+
+
 class UnsupportedError(TensorgradError):
     """The notation is understood, this version cannot compute with it; says what is missing."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -180,3 +181,28 @@ def test_names_of_functions_are_not_modules() -> None:
     assert set(tg.__all__) <= set(dir(tg))
     with pytest.raises(AttributeError, match="no attribute 'simplifi'"):
         _ = tg.simplifi  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: tg.simplify(None), "None is not an expression: expected a Tensor"),
+        (lambda: tg.simplify(3), "3 is not an expression"),
+        (lambda: tg.simplify("A", let=None), "let=None: expected a text of declarations"),
+        (lambda: tg.simplify("A", let="A : n", if_=3), "if_=3: expected a text of facts"),
+        (lambda: tg.simplify("A", let="A : n", rules="inv*"), "rules='inv*': expected a RuleSet"),
+        (lambda: tg.simplify("A", let="A : n", dims=3), "dims=3: expected sizes by symbol"),
+        (lambda: tg.simplify("A", let="A : n", seconds="1"), "seconds='1': expected a positive number"),
+        (lambda: tg.simplify("A", let="A : n", seconds=0), "seconds=0: expected a positive number"),
+        (lambda: tg.simplify("A", let="A : n", nodes=1.5), "nodes=1.5: expected a positive integer"),
+        (lambda: tg.prove(None), "a goal is a text"),
+        (lambda: tg.prove("A = A", let="A : n", rules=[]), "rules=[]: expected a RuleSet"),
+        (lambda: tg.plan(None), "None is not an expression"),
+        (lambda: tg.parse(None), "text=None: expected a text"),
+        (lambda: tg.parse("A", let=3), "let=3: expected a text"),
+    ],
+)
+def test_wrong_types_are_named(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(tg.InputError) as caught:
+        call()
+    assert words in str(caught.value)

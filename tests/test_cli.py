@@ -380,9 +380,16 @@ def test_errors_show_the_place(expression: str, place: str) -> None:
 
 
 def test_a_long_expression_is_cut_in_the_message() -> None:
-    done = run("simplify", "A + " * 250_000 + "y", "--let", "A : n m")
+    done = run("simplify", "A + " * 50_000 + "y", "--let", "A : n m")
     assert done.exit_code == 2
     assert "unknown name y" in done.stderr
+    assert len(done.stderr) < 1000
+
+
+def test_a_megabyte_of_an_expression_is_too_long() -> None:
+    done = run("simplify", "A + " * 250_000 + "A", "--let", "A : n m")
+    assert done.exit_code == 2
+    assert "more than 200,000 names, numbers and operators: split the expression" in done.stderr
     assert len(done.stderr) < 1000
 
 
@@ -468,3 +475,33 @@ def test_explain_into_a_file(tmp_path: Path, suffix: str, head: str) -> None:
 def test_explain_refuses_other_files_before_the_work(tmp_path: Path) -> None:
     done = run("explain", "tr(A)", "--let", "A : n n", "-o", str(tmp_path / "x.png"))
     assert done.exit_code == 2 and ".html or .tex" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("expression", "first"),
+    [
+        ("1e400 * x", "1e400 * x"),
+        ("1e400 * 1e400 * x", "(1e400*1e400) * x"),
+        ("9 ** 9 ** 9 * x", "9 ** 387420489 * x"),
+        ("9 ** 9 ** 9 ** 9 * x", "9 ** (9 ** 387420489) * x"),
+        ("10 ** 100000 * x", "10 ** 100000 * x"),
+        ("n ** 1000 * x", "n**1000 * x"),
+        ("power(x, 64)", "power(x, 64)"),
+    ],
+)
+def test_huge_numbers_are_answered(expression: str, first: str) -> None:
+    done = run("simplify", expression, "--let", "x : n")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == first
+
+
+def test_sizes_of_too_many_digits() -> None:
+    done = run("simplify", "x", "--let", "x : n", "--dims", "n=1" + "0" * 5000)
+    assert done.exit_code == 2
+    assert "n=1000000000...: a size of more than 400 digits" in done.stderr
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "mark.theorems"
+    path.write_bytes(b"\xef\xbb\xbflet A B : n n\r\ncyclic  tr(A @ B) = tr(B @ A)\r\n")
+    assert rows("prove", str(path))[0]["status"] == "proved"

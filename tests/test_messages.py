@@ -222,6 +222,8 @@ EXPRESSIONS: dict[str, str] = {
         "                    ^"
     ),
     "exp(v, v)": ("exp takes one argument, but 2 were given\n  at column 1\n  exp(v, v)\n  ^^^^^^^^^"),
+    "grad(v)": ("grad takes two arguments, but 1 was given\n  at column 1\n  grad(v)\n  ^^^^^^^"),
+    "S'": ("this quote is never closed on its line; a transpose is written A.T\n  at column 2\n  S'\n   ^"),
     "A : n": (
         ": is not allowed here: expected an operator or the end of the expression\n  at column 3\n  A : n\n    ^"
     ),

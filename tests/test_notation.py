@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tensorgrad.errors import BudgetError, TensorgradError
+from tensorgrad.api import simplify
+from tensorgrad.errors import BudgetError, FactError, TensorgradError
 from tensorgrad.notation import (
     BadLine,
     Claim,
@@ -24,6 +25,8 @@ from tensorgrad.notation import (
 from tensorgrad.numeric import SamplingError, evaluate, sample
 from tensorgrad.tensor import Derivative, Expectation, Product, Tensor, Variable, walk
 from tests.strategies import DIMS, small_tensors
+from tests.texts import LET as TEXT_LET
+from tests.texts import texts
 
 THEOREMS = sorted((Path(__file__).parent / "theorems").glob("*.theorems"))
 LET = (
@@ -158,6 +161,48 @@ def test_short_text_reads_back(t: Tensor) -> None:
     if set(again.edges) == set(t.edges):
         second = np.transpose(second, [again.edges.index(e) for e in t.edges])
     np.testing.assert_allclose(second, evaluate(t, drawn, DIMS), rtol=1e-7, atol=1e-8)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(texts())
+def test_printed_texts_read_back_as_the_same_tensor(text: str) -> None:
+    """`repr` and `str` of what a person writes: kron, vec, unvec, khatri_rao, functions, named edges."""
+    t = parse(text, TEXT_LET)
+    assert parse(to_exact_text(t), let=t.declarations) == t
+    again = parse(to_text(t), let=t.declarations)
+    assert again.rename(dict(zip(again.edges, t.edges, strict=True))) == t
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(texts(6))
+def test_simplified_texts_read_back_as_the_same_tensor(text: str) -> None:
+    try:
+        found = simplify(text, let=TEXT_LET, seconds=1, nodes=2000).tensor
+    except FactError:  # 1 / 0 and the like
+        return
+    assert parse(to_exact_text(found), let=found.declarations) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "let"),
+    [
+        ("tr(unvec(kron(D, L) @ vec(K), n, n))", "D L K : n n"),
+        ("tr(unvec(kron(I[n], K) @ vec(I[n] / N), n, n) @ J)", "J K : n n ; N : scalar"),
+        ("vec(diag(diag(unvec(x, n, n))))", "x : n**2"),
+        ("flat[p, i:n, i] * x[p]", "x : n**2"),
+        ("sum[i](conv[i, j:n, j])", ""),
+        ("(ones[n, m] + c) @ I[m] - Y", "Y : n m ; c : scalar"),
+        ("x + (c + 2)", "x : n ; c : scalar"),
+        ("1 / tr(zeros[n, n])", ""),
+        ("x / (1 - tr(I[1]))", "x : n"),
+        ("1e400 * 1e400 * x", "x : n"),
+        ("1e-400 * x + 3", "x : n"),
+        ("(10**30 + 1)**20 * x", "x : n"),
+    ],
+)
+def test_texts_that_did_not_read_back(text: str, let: str) -> None:
+    t = parse(text, let)
+    assert parse(to_exact_text(t), let=t.declarations) == t
 
 
 READABLE = [
@@ -352,7 +397,15 @@ def test_nothing_is_recursive(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x+" * 150_000 + "x", "(" * 1_000_000, "x" * 1_000_000, "\x00\xff" * 500_000, "9" * 1_000_000]
+    "text",
+    [
+        "x+" * 50_000 + "x",
+        "x+" * 500_000 + "x",
+        "(" * 1_000_000,
+        "x" * 1_000_000,
+        "\x00\xff" * 500_000,
+        "9" * 1_000_000,
+    ],
 )
 def test_a_megabyte_is_answered(text: str) -> None:
     try:

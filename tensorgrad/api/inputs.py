@@ -4,17 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, cast
 
-from tensorgrad.errors import Place, SizeError
+from tensorgrad.errors import InputError, Place, SizeError
 from tensorgrad.notation import Condition, Scope, parse, parse_conditions, parse_scope
+from tensorgrad.rule import RuleSet
 from tensorgrad.tensor import Tensor, Variable, walk
 
 Conditions = str | Sequence[Condition]
 
 
+def check_arguments(let: object, if_: object, rules: object, seconds: object, nodes: object) -> None:
+    """InputError that names the argument of a wrong type or range, and says what is expected there."""
+    if not isinstance(let, str):
+        raise InputError(f"let={_shown(let)}: expected a text of declarations, as in let='A : n m ; x : m'")
+    facts = isinstance(if_, str) or (
+        isinstance(if_, Sequence) and all(isinstance(c, Condition) for c in cast("Sequence[object]", if_))
+    )
+    if not facts:
+        raise InputError(f"if_={_shown(if_)}: expected a text of facts, as in if_='invertible(A)'")
+    if rules is not None and not isinstance(rules, RuleSet):
+        raise InputError(
+            f"rules={_shown(rules)}: expected a RuleSet, as tg.library().select('inv*') or RuleSet.from_file(path)"
+        )
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise InputError(f"seconds={_shown(seconds)}: expected a positive number")
+    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
+        raise InputError(f"nodes={_shown(nodes)}: expected a positive integer")
+
+
+def check_expression(expression: object) -> None:
+    """InputError unless it is a tensor or a text."""
+    if not isinstance(expression, Tensor | str):
+        raise InputError(f"{_shown(expression)} is not an expression: expected a Tensor, or a text with let='A : n m'")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return f"{text[:60]}..." if len(text) > 60 else text
+
+
 def read_expression(expression: Tensor | str, let: str, if_: Conditions) -> tuple[Tensor, tuple[Condition, ...]]:
     """The tensor and the conditions; texts are read with the declarations `let`, or with the tensor's variables."""
+    check_expression(expression)
     scope = _scope_of(expression) if isinstance(expression, Tensor) and not let else parse_scope(let)
     conditions = parse_conditions(if_, scope) if isinstance(if_, str) and if_.strip() else ()
     if not isinstance(if_, str):
@@ -42,6 +74,8 @@ def read_dims(dims: Mapping[Any, int] | None, symbols: Iterable[str], complete: 
     """
     known = sorted(symbols)
     found: dict[str, int] = {}
+    if dims is not None and not isinstance(dims, Mapping):  # type: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"dims={_shown(dims)}: expected sizes by symbol, as in dims={{'n': 1000}}")
     for key, value in (dims or {}).items():
         name = str(key)
         if name not in known:

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from tensorgrad.api.flatten import flatten
-from tensorgrad.api.inputs import Conditions, read_dims, read_expression
+from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression
 from tensorgrad.api.results import Cost, Plans, PlanStep, Priced
 from tensorgrad.api.written import Written
 from tensorgrad.calculus import expand
@@ -57,6 +57,7 @@ def plan(
     Raises SizeError when a symbol has no size.
     """
     start = perf_counter()
+    check_arguments(let, if_, rules, seconds, nodes)
     t, conditions = read_expression(expression_, let, if_)
     symbols = size_symbols(t)
     sizes = read_dims(dims, symbols)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from time import perf_counter
 
 from tensorgrad import numeric
+from tensorgrad.api.inputs import check_arguments
 from tensorgrad.api.results import Proof, Status
 from tensorgrad.api.verify import DIFFERENCES, INSTANCES, outcomes
 from tensorgrad.calculus import expand
-from tensorgrad.errors import UnsupportedError
+from tensorgrad.errors import InputError, UnsupportedError
 from tensorgrad.notation import Claim, parse_claim
 from tensorgrad.rule import RuleSet, library
 from tensorgrad.tensor import Expectation, Tensor, walk
@@ -38,6 +39,9 @@ def prove(
     proved
     """
     start = perf_counter()
+    check_arguments(let, if_, rules, seconds, nodes)
+    if not isinstance(goal, Claim | str):  # type: ignore[reportUnnecessaryIsInstance]
+        raise InputError("a goal is a text 'lhs = rhs' with let='A : n m', or a Claim; tensors are compared with ==")
     claim = parse_claim(goal, let, if_) if isinstance(goal, str) else goal
     if claim.right is None:
         raise UnsupportedError(f"a proof of {claim.text}: a goal is an equation; `tensorgrad check` tests fact rules")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, Literal
 
-from tensorgrad.api.inputs import Conditions, read_dims, read_expression
+from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression
 from tensorgrad.api.planning import flat_form
 from tensorgrad.api.results import Result
 from tensorgrad.api.verify import Verdict
@@ -45,6 +45,7 @@ def simplify(
     A.T
     """
     start = perf_counter()
+    check_arguments(let, if_, rules, seconds, nodes)
     if objective != "flops":
         raise UnsupportedError(f"objective={objective!r}: the search minimises operations, objective='flops'")
     t, conditions = read_expression(expression, let, if_)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from tensorgrad.errors import NotationError, Place, TensorgradError
+from tensorgrad.errors import InputError, NotationError, Place, TensorgradError
 from tensorgrad.notation.conditions import Condition, Span, laws_of, parse_conditions, read_condition, split_commas
 from tensorgrad.notation.facts import FACTS
 from tensorgrad.notation.goal import Goal
@@ -71,11 +71,13 @@ def parse(text: str, let: str = "", if_: str = "", *, scope: Scope | None = None
     >>> parse("A @ x", let="A : n m ; x : m").edges
     ('i0',)
     """
+    for name, value in (("text", text), ("let", let), ("if_", if_)):
+        if not isinstance(value, str):  # type: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"{name}={value!r}: expected a text, as in parse('A @ x', let='A : n m ; x : m')")
     scope = scope if scope is not None else parse_scope(let)
     conditions = parse_conditions(if_, scope) if if_.strip() else ()
     source = Source(text)
-    found = tokens(source)
-    for token in found:
+    for token in tokens(source) if "=" in text else ():
         if token.text in ("=", "=>", "!="):
             raise source.error("this is a claim, not an expression: prove it, or give one side", token.start, token.end)
     goal = Goal(source, scope, laws_of(conditions))
@@ -113,7 +115,7 @@ def parse_file(path: str | Path, filename: str | None = None) -> list[Claim | Ba
     else:
         name = str(path)
         try:
-            text = Path(path).read_bytes().decode("utf-8")
+            text = Path(path).read_bytes().decode("utf-8-sig")  # some editors begin a file with a mark
         except UnicodeDecodeError as error:
             place = Place(f"byte {error.start}", 0, 1, name, 1)
             return [BadLine(NotationError("this file is not UTF-8 text", place), None, place)]

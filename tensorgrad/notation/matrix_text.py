@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tensorgrad.notation.net import symmetric
@@ -9,6 +10,7 @@ from tensorgrad.notation.product_text import Order, Printing, all_ones, product_
 from tensorgrad.notation.text import (
     Text,
     call,
+    fewest_transposes,
     poly,
     product,
     raised,
@@ -43,6 +45,8 @@ def positional(printer: Printer, t: Tensor, order: Order) -> Printing:
         if len(order) > 1 and straight is None:
             back = yield direct(printer, t, order[::-1])
             straight = transposed(back) if back is not None else None
+            if straight is not None and isinstance(t, Apply) and t.function.transpose == "commutes":
+                straight = fewest_transposes(straight, (yield _of_transpose(printer, t, order)))
         printer.memo[key] = straight
     return printer.memo[key]
 
@@ -89,7 +93,7 @@ def _direct(printer: Printer, t: Tensor, order: Order) -> Printing:
 
 
 def _sum(printer: Printer, t: Sum, order: Order) -> Printing:
-    terms = [weighted(printer, term, weight) for term, weight in zip(t.terms, t.weights, strict=True)]
+    terms = [weighted(printer, term, weight) for term, weight in _summands(t)]
     flat = [bool(order) and all_ones(term) for term in terms]
     if all(flat) and len(flat) > 1:
         return (yield _constant_sum(printer, t, terms, order))
@@ -108,6 +112,20 @@ def _sum(printer: Printer, t: Sum, order: Order) -> Printing:
     for k in missing:
         texts[k] = yield printer.ordered(terms[k], order)
     return summed([text for text in texts if text is not None])
+
+
+def _summands(t: Sum) -> list[tuple[Tensor, Fraction]]:
+    """Terms and weights of a sum, those of sums that stand in it as terms included."""
+    found: list[tuple[Tensor, Fraction]] = []
+    stack: list[tuple[Tensor, Fraction]] = [(t, Fraction(1))]
+    while stack:
+        node, weight = stack.pop()
+        if isinstance(node, Sum):
+            pairs = zip(node.terms, node.weights, strict=True)
+            stack.extend(reversed([(term, weight * w) for term, w in pairs]))
+        else:
+            found.append((node, weight))
+    return found
 
 
 def _constant_sum(printer: Printer, t: Sum, terms: list[Tensor], order: Order) -> Printing:
@@ -158,6 +176,15 @@ def _apply(printer: Printer, t: Apply, order: Order) -> Printing:
         text = yield printer.scalar(argument)
         extra.append(text.s)
     return call(name, inner.s, *extra)
+
+
+def _of_transpose(printer: Printer, t: Apply, order: Order) -> Printing:
+    """`inv(A)` for `inv(A.T).T`: a matrix function that commutes with transposition, of the transposed argument."""
+    rows, columns = (group[0] for group in t.acted[0])
+    if len(t.args) != 1 or len(order) != 2 or order != tuple(group[0] for group in reversed(t.produced)):
+        return None
+    inner = yield positional(printer, t.args[0], (columns, rows))
+    return call(str(t.function), inner.s) if inner is not None else None
 
 
 def _norm(printer: Printer, t: Apply) -> Printing:

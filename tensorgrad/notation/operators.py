@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from tensorgrad.function import FUNCTIONS
-from tensorgrad.notation.reader import Reader, constant
+from tensorgrad.notation.reader import Combine, Reader, constant
 from tensorgrad.notation.source import listed
 from tensorgrad.notation.syntax import Syntax
 from tensorgrad.notation.values import Dim, Edge, Value
@@ -14,6 +14,20 @@ from tensorgrad.sizes import ONE, ZERO, Poly
 from tensorgrad.tensor import Apply, Product, Scalar, Sum, Tensor, broadcast
 
 _LARGEST_POWER = 64
+
+
+def plan_operator(reader: Reader, node: Syntax) -> tuple[Sequence[Syntax], Combine]:
+    """How to read an operator with its operands."""
+    if node.kind == "unary":
+        return node.parts, lambda v: negate(reader, node, v[0]) if node.value == "-" else v[0]
+    if node.kind == "transpose":
+        return node.parts, lambda v: transpose(reader, node, v[0])
+    if node.value == "**":
+        return node.parts, lambda v: power(reader, node, v[0], v[1])
+    operands = chain(node, "+ -" if node.value in ("+", "-") else "* / @")
+    combine = add if node.value in ("+", "-") else multiply
+    operators = [operator for operator, _ in operands]
+    return [operand for _, operand in operands], lambda v: combine(reader, node, operators, v)
 
 
 def chain(node: Syntax, operators: str) -> list[tuple[str, Syntax]]:

@@ -10,7 +10,7 @@ from tensorgrad.notation.source import Source, listed, near
 from tensorgrad.notation.syntax import Syntax, show
 from tensorgrad.notation.values import Dim, Edge, Relation, Value
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Delta, Law, Product, Scalar, Tensor
+from tensorgrad.tensor import Delta, Law, Product, Scalar, Tensor, renamed
 
 Combine = Callable[[list[Value]], Value]
 
@@ -93,8 +93,7 @@ class Reader:
 
     def read(self, node: Syntax) -> Value:
         """The value of a syntax tree; no recursion."""
-        from tensorgrad.notation.brackets import plan_index
-        from tensorgrad.notation.calls import plan_call
+        from tensorgrad.notation import brackets, calls, operators
 
         done: dict[int, Value] = {}
         plans: dict[int, tuple[Sequence[Syntax], Combine]] = {}
@@ -106,9 +105,11 @@ class Reader:
                 done[id(current)] = combine([done.pop(id(p)) for p in parts])
                 continue
             if current.kind == "call":
-                parts, combine = plan_call(self, current)
+                parts, combine = calls.plan_call(self, current)
             elif current.kind == "index":
-                parts, combine = plan_index(self, current)
+                parts, combine = brackets.plan_index(self, current)
+            elif current.kind in ("unary", "transpose", "binary"):
+                parts, combine = operators.plan_operator(self, current)
             else:
                 parts, combine = self.plan(current)
             plans[id(current)] = (parts, combine)
@@ -117,24 +118,11 @@ class Reader:
         return done[id(node)]
 
     def plan(self, node: Syntax) -> tuple[Sequence[Syntax], Combine]:
-        """Which parts of a node to read, and what to do with their values."""
-        from tensorgrad.notation import operators as op
-
+        """How to read a number or a name."""
         if node.kind == "number":
             return (), lambda _: constant(Poly.constant(node.number), node)
         if node.kind == "name":
             return (), lambda _: self.named(node)
-        if node.kind == "unary":
-            return node.parts, lambda v: op.negate(self, node, v[0]) if node.value == "-" else v[0]
-        if node.kind == "transpose":
-            return node.parts, lambda v: op.transpose(self, node, v[0])
-        if node.kind == "binary" and node.value == "**":
-            return node.parts, lambda v: op.power(self, node, v[0], v[1])
-        if node.kind == "binary":
-            operands = op.chain(node, "+ -" if node.value in ("+", "-") else "* / @")
-            combine = op.add if node.value in ("+", "-") else op.multiply
-            operators = [operator for operator, _ in operands]
-            return [operand for _, operand in operands], lambda v: combine(self, node, operators, v)
         if node.kind == "string":
             raise self.error(node, "a text in quotes is only the first argument of einsum")
         raise self.error(node, "a : belongs only into delta[i:n, j], flat[...] and conv[...]")
@@ -174,8 +162,6 @@ class Reader:
 
     def rename(self, t: Tensor, edges: Sequence[Edge]) -> Tensor:
         """`t` with its edges called as the edges are."""
-        from tensorgrad.tensor import renamed
-
         return renamed(t, self.names(edges))
 
     # ---- indices

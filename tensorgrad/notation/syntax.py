@@ -26,6 +26,7 @@ _UNARY = 3
 _CLOSING = {")": "(", "]": "["}
 _LONGEST_NUMBER = 400
 _DEEPEST = 50_000
+_MOST_TOKENS = 200_000
 _FOREIGN = {
     "//": "there is no integer division; write / or *",
     "==": "equality is written =",
@@ -53,6 +54,8 @@ def tokens(source: Source, start: int = 0, end: int | None = None) -> list[Token
         kind = match.lastgroup or ""
         if kind == "number" and match.end() < stop and (text[match.end()].isalnum() or text[match.end()] == "_"):
             raise source.error("a number must not run into a name; put an operator between them", at, match.end() + 1)
+        if len(found) == _MOST_TOKENS:
+            raise source.error(f"more than {_MOST_TOKENS:,} names, numbers and operators: split the expression", at)
         if kind != "space":
             found.append(Token(kind, match.group(), at, match.end()))
         at = match.end()
@@ -61,7 +64,7 @@ def tokens(source: Source, start: int = 0, end: int | None = None) -> list[Token
 
 def _bad_character(character: str) -> str:
     if character in "'\"":
-        return "this quote is never closed on its line"
+        return "this quote is never closed on its line; a transpose is written A.T"
     shown = repr(character) if character.isprintable() else f"'\\x{ord(character):02x}'"
     hints = {
         "^": "; a power is written **",

@@ -49,4 +49,5 @@ def count_arguments(reader: Reader, node: Syntax, name: str, arguments: Sequence
     """Raise when a call has not the wanted number of arguments."""
     if len(arguments) != wanted:
         words = {1: "one argument", 2: "two arguments", 3: "three arguments"}[wanted]
-        raise reader.error(node, f"{name} takes {words}, but {len(arguments)} were given")
+        were = "was" if len(arguments) == 1 else "were"
+        raise reader.error(node, f"{name} takes {words}, but {len(arguments)} {were} given")

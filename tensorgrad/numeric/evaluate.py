@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from math import inf
+from math import inf, isinf
 from typing import Any
 
 import numpy as np
@@ -80,11 +80,18 @@ def size_symbols(*tensors: Tensor) -> tuple[str, ...]:
 
 
 def as_float(value: Fraction) -> float:
-    """The nearest float64; infinite when it is too large for one."""
+    """The nearest float64. Too large or too small a number is an overflow, left to `np.errstate(over=...)`."""
     try:
-        return float(value)
+        result = float(value)
     except OverflowError:
-        return inf if value > 0 else -inf
+        result = inf if value > 0 else -inf
+    if (isinf(result) or (value and not result)) and np.geterr()["over"] == "raise":
+        raise FloatingPointError(f"a number beyond float64, near 10**{_magnitude(value)}")
+    return result
+
+
+def _magnitude(value: Fraction) -> int:
+    return round((abs(value.numerator).bit_length() - value.denominator.bit_length()) * 0.30103)
 
 
 class Float(Dense):
