@@ -49,9 +49,22 @@ class Substitution:
             if known is None:
                 return Substitution(self.tensors, {**self.sizes, name: size}, self.functions, self.descents)
             return self if known is size else None
-        if all(x in self.sizes for x in pattern.symbols):
+        unknown = [x for x in pattern.symbols if x not in self.sizes]
+        if not unknown:
             return self if pattern.substitute(self.sizes) is size else None
-        return None
+        return self._solved(pattern, unknown, size)
+
+    def _solved(self, pattern: Poly, unknown: Sequence[str], size: Poly) -> Substitution | None:
+        """The one unknown symbol of a product such as 2 * n is what is left of the size."""
+        if len(unknown) > 1 or not pattern.is_monomial:
+            return None
+        rest = size.divide(pattern.substitute({**self.sizes, unknown[0]: ONE}))
+        if rest is None or any(c.denominator != 1 or any(e < 0 for _, e in m) for m, c in rest.terms):
+            return None
+        sizes = {**self.sizes, unknown[0]: rest}
+        if pattern.substitute(sizes) is not size:
+            return None
+        return Substitution(self.tensors, sizes, self.functions, self.descents)
 
 
 EMPTY = Substitution({}, {}, {})
