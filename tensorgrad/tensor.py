@@ -683,11 +683,18 @@ class Law:
     parameters: tuple[Tensor, ...]
 
 
-@_node
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Expectation(Tensor):
     """`E[x](y)` (one argument), `Var[x](y)`, `Cov[x](y, z)`; `law` is None when x may have any law.
 
     `edges` are those of the arguments in order; for Var of a vector or matrix written by position they are two copies.
+    `Expectation(t, x, mu, covar, covar_names)` is E of t over a normal x: mean `mu` with the edges of x (default zero),
+    covariance `covar` (default identity) with the edges of x and once more as many, the second copies: `covar_names`
+    says how it calls them, by edge of x; without it they are its other edges, in order.
+
+    >>> x = Variable("x", i="n")
+    >>> Expectation(x @ x, x) == Delta("n")
+    True
     """
 
     kind: Literal["E", "Var", "Cov"]
@@ -697,9 +704,106 @@ class Expectation(Tensor):
     edges: tuple[str, ...]
     dims: tuple[Poly, ...]
 
+    def __init__(
+        self,
+        t: TensorLike,
+        x: Variable,
+        mu: TensorLike | None = None,
+        covar: Tensor | None = None,
+        covar_names: Mapping[str, str] | None = None,
+    ) -> None:
+        y = tensor(t)
+        if not isinstance(x, Variable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise EdgeError("an expectation is over a Variable; substitute one for the expression first")
+        mean, covariance = _mean(x, mu), _covariance(x, covar, covar_names)
+        self._set("E", (y,), x, Law("N", (mean, covariance)), y.edges, y.dims)
+
+    @classmethod
+    def of(
+        cls,
+        kind: Literal["E", "Var", "Cov"],
+        args: tuple[Tensor, ...],
+        variable: Variable,
+        law: Law | None,
+        edges: tuple[str, ...],
+        dims: tuple[Poly, ...],
+    ) -> Expectation:
+        """The node with these fields; a law of None leaves the law open."""
+        node = object.__new__(cls)
+        node._set(kind, args, variable, law, edges, dims)
+        return node
+
+    @classmethod
+    def gaussian(cls, t: TensorLike, x: Variable, mu: TensorLike | None = None, std: TensorLike = 1) -> Expectation:
+        """E of t where the entries of x are independent and normal: means `mu` (a number: of all), deviation `std`."""
+        mean = None if mu is None else broadcast(tensor(mu), x.sizes)
+        names = _second(x.edges)
+        scale = power(tensor(std), 2)
+        return cls(t, x, mean, Product((scale, *_identity(x, names)), (*x.edges, *names)))
+
+    def _set(self, *fields: Any) -> None:
+        for name, value in zip(("kind", "args", "variable", "law", "edges", "dims"), fields, strict=True):
+            object.__setattr__(self, name, value)
+
     @property
     def children(self) -> tuple[Tensor, ...]:
         return (*self.args, self.variable, *(self.law.parameters if self.law else ()))
+
+
+def _second(edges: Sequence[str]) -> tuple[str, ...]:
+    """Names for the second copies of edges: primed with `_` until free."""
+    found: list[str] = []
+    for edge in edges:
+        while edge in edges or edge in found:
+            edge += "_"
+        found.append(edge)
+    return tuple(found)
+
+
+def _identity(x: Variable, names: Sequence[str]) -> list[Tensor]:
+    return [Delta(dim, edge, name) for (edge, dim), name in zip(x.sizes.items(), names, strict=True)]
+
+
+def _mean(x: Variable, mu: TensorLike | None) -> Tensor:
+    if mu is None:
+        return Zero(edges=x.sizes) if x.order else Scalar(0)
+    mean = tensor(mu)
+    if set(mean.edges) != set(x.edges):
+        raise EdgeError(
+            f"the mean of {x.name} has the edges {_listed(mean.edges)}, {x.name} has {_listed(x.edges)}; rename them"
+        )
+    _same_sizes(x, mean, f"the mean of {x.name}")
+    return align(mean, x.edges)
+
+
+def _covariance(x: Variable, covar: Tensor | None, covar_names: Mapping[str, str] | None) -> Tensor:
+    if covar is None:
+        names = _second(x.edges)
+        return Product(_identity(x, names), (*x.edges, *names)) if x.order else Scalar(1)
+    covar = tensor(covar)
+    missing = [e for e in x.edges if e not in covar.edges]
+    if missing or covar.order != 2 * x.order:
+        raise EdgeError(
+            f"the covariance of {x.name} needs the edges {_listed(x.edges)} and a second copy of each, "
+            f"{2 * x.order} in all; found {_listed(covar.edges)}"
+        )
+    if covar_names is None:
+        covar_names = dict(zip(x.edges, (e for e in covar.edges if e not in x.edges), strict=True))
+    unknown = [e for e in x.edges if covar_names.get(e) not in covar.edges or covar_names[e] in x.edges]
+    names = tuple(covar_names.get(e, "") for e in x.edges)
+    if unknown or len(set(names)) < len(names):
+        raise EdgeError(
+            f"covar_names must give, for each edge of {x.name}, an edge of the covariance "
+            f"({_listed([e for e in covar.edges if e not in x.edges])}); found {dict(covar_names)}"
+        )
+    for edge, name in zip(x.edges, names, strict=True):
+        for e in (edge, name):
+            if covar.sizes[e] is not x.sizes[edge]:
+                raise SizeError(
+                    f"the covariance of {x.name} has size {covar.sizes[e]} on its edge {e!r}, "
+                    f"{x.name} has {x.sizes[edge]} on {edge!r}"
+                )
+    return align(covar, (*x.edges, *names))
 
 
 def _listed(edges: Sequence[str]) -> str:
@@ -847,7 +951,7 @@ def with_children(t: Tensor, children: tuple[Tensor, ...]) -> Tensor:
         case Expectation():
             args, rest = children[: len(t.args)], children[len(t.args) :]
             law = Law(t.law.kind, rest[1:]) if t.law else None
-            return Expectation(t.kind, args, _variable(rest[0], t.variable), law, t.edges, t.dims)
+            return Expectation.of(t.kind, args, _variable(rest[0], t.variable), law, t.edges, t.dims)
         case _:
             return t
 
@@ -888,6 +992,11 @@ def resize(t: Tensor, sizes: Mapping[str, Poly], replace: Mapping[str, Tensor] |
             case Apply():
                 sized = node.function.with_sizes(lambda d: d.substitute(sizes))
                 new = Apply(sized, children, node.acted, node.produced)
+            case Expectation():
+                moved = with_children(node, children)
+                assert isinstance(moved, Expectation)
+                dims = tuple(d.substitute(sizes) for d in node.dims)
+                new = Expectation.of(node.kind, moved.args, moved.variable, moved.law, node.edges, dims)
             case _:
                 new = with_children(node, children)
         done[id(node)] = new

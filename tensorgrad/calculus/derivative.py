@@ -12,6 +12,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tensorgrad.calculus.blocks import SERIES, through_block
+from tensorgrad.calculus.exchange import through
+from tensorgrad.calculus.expectation import eliminate
+from tensorgrad.calculus.laws import by_definition, with_exchange
 from tensorgrad.calculus.leaves import Leaves, Line, Template, leaves, peel
 from tensorgrad.calculus.local import jacobian, missing, traced
 from tensorgrad.calculus.template import Instance
@@ -22,6 +25,7 @@ from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import (
     Apply,
     Derivative,
+    Expectation,
     Product,
     Scalar,
     Tensor,
@@ -43,20 +47,33 @@ _UNFOLDED = 16
 
 
 def expand(t: Tensor, rules: Iterable[Line] | None = None, conditions: Sequence[Condition] = ()) -> Tensor:
-    """`t` without Derivative nodes and without derivatives of known functions (`d(tanh)(x)`), innermost first.
+    """`t` without Derivative nodes, derivatives of known functions (`d(tanh)(x)`) and expectations that can be taken.
 
     Args: t; rules, lines with leaf derivatives (the packaged `derivatives.rules` if None); conditions, facts known to
     hold (some leaf derivatives need them: that of `adj` needs an invertible argument).
-    Raises UnsupportedError for an expectation inside a derivative and for functions without a leaf derivative.
+    Raises UnsupportedError for functions without a leaf derivative, and for derivatives that cannot move into an E.
 
     >>> from tensorgrad.tensor import Product, Variable
     >>> A, X = Variable("A", i="n", j="m"), Variable("X", j="m", k="p")
     >>> expand((A @ X).grad(X, ["a", "b"])).edges
     ('i', 'k', 'a', 'b')
     """
-    if not any(isinstance(n, Derivative) or (isinstance(n, Apply) and n.function.derivative) for n in walk(t)):
+    random = any(isinstance(n, Expectation) for n in walk(t)) or any(c.law is not None for c in conditions)
+    if random:
+        t = by_definition(with_exchange(t, conditions))
+    if not random and not any(_differentiated(n) for n in walk(t)):
         return t
     templates = leaves(rules, conditions)
+    plain = _derived(t, templates)
+    return eliminate(plain, lambda y, x, names: _differentiate(y, x, tuple(names), templates)) if random else plain
+
+
+def _differentiated(node: Tensor) -> bool:
+    return isinstance(node, Derivative) or (isinstance(node, Apply) and node.function.derivative > 0)
+
+
+def _derived(t: Tensor, templates: Leaves) -> Tensor:
+    """`t` without derivatives; expectations stay, with the derivatives moved into them."""
     done: dict[int, Tensor] = {}
     for node in postorder(t):
         if isinstance(node, Derivative):
@@ -81,6 +98,8 @@ def differentiate(t: Tensor, variable: Variable, names: Sequence[str], rules: It
 
 def _differentiate(t: Tensor, variable: Variable, names: tuple[str, ...], templates: Leaves) -> Tensor:
     t = _unfold_powers(t)
+    if any(isinstance(n, Expectation) for n in walk(t)):
+        return through(t, variable, names, lambda y, x, new: _differentiate(y, x, tuple(new), templates))
     order = postorder(t)
     dependent = _dependent(order, variable)
     edges, dims = (*t.edges, *names), (*t.dims, *variable.dims)

@@ -11,7 +11,7 @@ from tensorgrad.calculus.wired import Local, Wired, fresh
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.function import PLACES, Function
 from tensorgrad.sizes import ONE, Poly, as_poly
-from tensorgrad.tensor import Apply, Expectation, Product, Rename, Sum, Tensor, Unit, Variable, walk
+from tensorgrad.tensor import Apply, Product, Rename, Sum, Tensor, Unit, Variable, walk
 
 if TYPE_CHECKING:
     from tensorgrad.notation import Condition
@@ -39,8 +39,6 @@ def jacobian(node: Tensor, dependent: Collection[int], leaves: Leaves) -> Terms:
             yield from _product(node, dependent)
         case Apply():
             yield from _apply(node, dependent, leaves)
-        case Expectation():
-            raise UnsupportedError("the derivative of an expectation")
         case Unit():
             raise UnsupportedError("the derivative of a unit vector e[i, n] in its position i")
         case _:

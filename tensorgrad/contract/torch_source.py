@@ -31,7 +31,7 @@ from tensorgrad.contract.program import (
 from tensorgrad.contract.text import coefficient_text, letters, matrix_product
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.sizes import ONE, Poly
-from tensorgrad.tensor import Convolution, LeviCivita, Unit, Variable
+from tensorgrad.tensor import Convolution, Expectation, LeviCivita, Unit, Variable
 
 _RESERVED = {"torch", "tf", "dtype", "device", "int"}
 LONGEST_SUM = 12
@@ -337,6 +337,8 @@ class Source:
             return f"(torch.arange({self.size(t.size)}, device=device) == {self._names[step.inputs[0]]}).to(dtype)"
         if isinstance(t, LeviCivita):
             return f"tf.levi_civita({t.order}, dtype, device)"
+        if isinstance(t, Expectation):
+            raise UnsupportedError(f"a program for the expectation {t}, which has no closed form")
         assert isinstance(t, Convolution)
         shape = self.shape(self.program.dims[step.target])
         return f"tf.convolution({shape}, {t.steps}, {self.size(t.offset)}, dtype, device)"

@@ -77,6 +77,8 @@ class Insertion:
             return [t for t, _, _ in terms], terms
         if isinstance(block, Apply | Unit):
             return list(block.children), None
+        if isinstance(block, Expectation) and block.kind == "E":
+            return list(block.children), None
         return [], None
 
     def _build(self, block: Tensor, prepared: object) -> Ref:
@@ -106,7 +108,7 @@ class Insertion:
             case Derivative():
                 raise UnsupportedError("a derivative inside a diagram; calculus.expand takes derivatives first")
             case Expectation():
-                raise UnsupportedError(f"the expectation {block.kind}[{block.variable.name}]")
+                return self._expectation(block)
             case _:
                 draft, operands = prepared  # type: ignore[misc]
                 for t, legs in operands:
@@ -171,6 +173,22 @@ class Insertion:
         generators = fact_generators(len(dims), variable.facts)
         return self.store.leaf(Leaf(("variable", variable.name), variable), dims, generators)
 
+    def _expectation(self, t: Expectation) -> Ref:
+        """An expectation without closed form: a leaf, known by its integrand and its law, symmetric as the integrand."""
+        if t.kind != "E":
+            raise UnsupportedError(f"{t.kind}[{t.variable.name}] inside a diagram; calculus.expand writes it out first")
+        handle, perm = self.store.resolve(self.done[id(t.args[0])])
+        key: list[str | int | Poly] = ["expectation", t.variable.name, handle, t.law.kind if t.law else ""]
+        for parameter in t.law.parameters if t.law else ():
+            inner, order = self.store.resolve(self.done[id(parameter)])
+            key += [inner, *order]
+        axes = tuple(t.args[0].edges[list(perm).index(a)] for a in range(len(perm)))
+        dims = tuple(self.dim(t.args[0].sizes[e]) for e in axes)
+        leaf = Expectation.of("E", t.args, t.variable, t.law, axes, dims)
+        found = self.store.leaf(Leaf(tuple(key), leaf), dims, self.store.group_of(handle).generators)
+        of_edge = dict(zip(t.args[0].edges, perm, strict=True))
+        return found[0], tuple(of_edge[e] for e in t.edges)
+
     def _apply(self, t: Apply) -> Ref:
         number = {e: b for b, e in enumerate(t.edges[: t.order - sum(len(g) for g in t.produced)])}
         groups = [len(g) for groups in t.acted for g in groups]
@@ -209,6 +227,6 @@ def insert(
 ) -> Ref:
     """Put a tensor into a store; `env` gives references for variables and `sizes` sizes for symbols, by name.
 
-    Raises UnsupportedError for derivatives (expand them first) and expectations.
+    Raises UnsupportedError for derivatives, variances and covariances (expand them first).
     """
     return Insertion(store, env or {}, sizes or {}).insert(t)

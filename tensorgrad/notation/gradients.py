@@ -110,7 +110,7 @@ def _expectation(reader: Reader, node: Syntax, kind: str, variable: Variable, v:
 
     def make(t: Sequence[Tensor]) -> Tensor:
         sizes = tuple(d.known() for d in dims)
-        return Expectation(kind, tuple(t), variable, law, reader.names(edges), sizes)  # type: ignore[arg-type]
+        return Expectation.of(kind, tuple(t), variable, law, reader.names(edges), sizes)  # type: ignore[arg-type]
 
     return Value(edges, dims, named, tuple(v), make, node)
 
@@ -124,6 +124,6 @@ def moment(reader: Reader, node: Syntax, variable: Variable, k: Value) -> Value:
         powers = power(variable, t[0])
         scale = st.reciprocal_factors(variable.dims)
         inside = Product((*scale, powers), ()) if variable.order else powers
-        return Expectation("E", (inside,), variable, law, (), ())
+        return Expectation.of("E", (inside,), variable, law, (), ())
 
     return Value((), (), False, (k,), make, node)

@@ -90,6 +90,10 @@ class Dense(ABC):
             f"the value of a derivative by {t.variable.name}: eliminate it first with tensorgrad.calculus.expand"
         )
 
+    def _expectation(self, t: Expectation) -> Array:
+        """An expectation: a sum over the atoms of the law, where the ring has them."""
+        raise UnsupportedError(f"the value of an expectation over {t.variable.name} here")
+
     def evaluate(self, t: Tensor) -> Array:
         """The value of `t`, axes in the order of `t.edges`."""
         done: dict[int, Array | None] = {}
@@ -124,7 +128,7 @@ class Dense(ABC):
             case Derivative():
                 return self._derivative(t)
             case Expectation():
-                raise UnsupportedError("the numeric value of an expectation")
+                return self._expectation(t)
             case _:
                 return self._entries(self._table(t))
 

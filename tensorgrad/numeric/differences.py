@@ -20,6 +20,8 @@ STENCIL = ((1, Fraction(3, 4)), (2, Fraction(-3, 20)), (3, Fraction(1, 60)))
 class Differences(Float):
     """The float64 evaluator with derivative nodes by central differences (about 10 digits, 7 for a Hessian)."""
 
+    symmetrise = True
+
     def _derivative(self, t: Derivative) -> Array:
         return _gradient(t.tensor, t.variable, self.values, self.dims)
 

@@ -14,9 +14,10 @@ from tensorgrad.function import Function
 from tensorgrad.numeric.batches import Operand, lined
 from tensorgrad.numeric.closed import derivative
 from tensorgrad.numeric.dense import Array, Dense
+from tensorgrad.numeric.expectations import expectation
 from tensorgrad.numeric.unknown import Smooth, SmoothMap, SmoothVector
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Apply, Delta, Scalar, Tensor, Unit, walk
+from tensorgrad.tensor import Apply, Delta, Expectation, Scalar, Tensor, Unit, walk
 
 Values = Mapping[str, Any]
 """A value for every variable (an array, axes in declared order) and every unknown function (a callable)."""
@@ -25,7 +26,7 @@ Values = Mapping[str, Any]
 def evaluate(t: Tensor, values: Values, dims: Mapping[str, int] | None = None) -> Array:
     """The value of `t` as a float64 array, axes in the order of `t.edges`; NaN where undefined.
 
-    Args: t, without Derivative and Expectation nodes; values; dims, sizes of the symbols (read off the values where a
+    Args: t, without Derivative nodes; values; dims, sizes of the symbols (read off the values where a
     variable's size is a bare symbol).
     Raises ValueMismatchError for missing or misshapen values, SizeError for a symbol without a size, UnsupportedError
     for nodes without a numeric meaning.
@@ -97,6 +98,9 @@ def _magnitude(value: Fraction) -> int:
 class Float(Dense):
     """The float64 evaluator. Overflow is left to the caller's `np.errstate(over=...)`."""
 
+    symmetrise = False
+    """Whether a covariance that is not symmetric stands for its symmetric part."""
+
     def _number(self, value: Fraction) -> Array:
         return np.asarray(as_float(value))
 
@@ -126,6 +130,12 @@ class Float(Dense):
         if place != np.floor(place) or not 0 <= place < length:
             return np.full(length, np.nan)
         return np.eye(length)[int(place)]
+
+    def _expectation(self, t: Expectation) -> Array:
+        shape = tuple(self._size(d) for d in t.variable.dims)
+        return expectation(
+            t, self.values, shape, lambda y, values: type(self)(values, self.dims).evaluate(y), self.symmetrise
+        )
 
     def _apply(self, t: Apply, args: Sequence[Array]) -> Array:
         groups = sum(len(group) for group in t.produced)

@@ -12,7 +12,7 @@ from tensorgrad.errors import TensorgradError
 from tensorgrad.numeric.batches import Operand, each_entry, spread
 from tensorgrad.numeric.dense import Array, Dense
 from tensorgrad.numeric.evaluate import Values, read_sizes
-from tensorgrad.tensor import Apply, Tensor, Unit, Variable, walk
+from tensorgrad.tensor import Apply, Expectation, Tensor, Unit, Variable, walk
 
 PRIME = 2**31 - 1
 
@@ -76,6 +76,9 @@ class Modular(Dense):
         for array, weight in zip(arrays, weights, strict=True):
             result = (result + self._residue(weight) * array) % self.p
         return result
+
+    def _expectation(self, t: Expectation) -> Array:
+        raise NonRationalError(f"an expectation over {t.variable.name} has no value modulo {self.p}")
 
     def _unit(self, t: Unit, _index: Array, /) -> Array:
         place, length = int(self._integers(t.index)), self._size(t.size)

@@ -1,0 +1,138 @@
+"""What a law says: mean, covariance, independent entries; what depends on a random variable; Var and Cov by definition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from tensorgrad.errors import FactError
+from tensorgrad.tensor import (
+    Expectation,
+    Fact,
+    Product,
+    Rename,
+    Tensor,
+    Variable,
+    add,
+    postorder,
+    rebuild,
+    renamed,
+    with_children,
+)
+
+if TYPE_CHECKING:
+    from tensorgrad.notation import Condition
+
+_EXCHANGING = ("symmetric", "pd", "psd", "diagonal")
+
+
+def free_names(t: Tensor) -> frozenset[str]:
+    """Names of the variables that `t` depends on: an expectation binds its own in its argument."""
+    done: dict[int, frozenset[str]] = {}
+    for node in postorder(t):
+        if isinstance(node, Variable):
+            done[id(node)] = frozenset([node.name])
+        elif isinstance(node, Expectation):
+            inside = frozenset[str]().union(*(done[id(a)] for a in node.args)) - {node.variable.name}
+            law = node.law.parameters if node.law else ()
+            done[id(node)] = inside.union(*(done[id(p)] for p in law))
+        else:
+            done[id(node)] = frozenset[str]().union(*(done[id(c)] for c in node.children))
+    return done[id(t)]
+
+
+def outermost(t: Tensor) -> list[Expectation]:
+    """The expectations of `t` that stand in no other one, each once, in order."""
+    found: list[Expectation] = []
+    seen: set[int] = set()
+    stack = [t]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, Expectation):
+            found.append(node)
+        else:
+            stack.extend(reversed(node.children))
+    return found
+
+
+def bare(t: Tensor) -> Variable | None:
+    """The variable that `t` is, up to names of edges."""
+    while isinstance(t, Rename) or (
+        isinstance(t, Product) and len(t.factors) == 1 and len(t.edges) == t.factors[0].order
+    ):
+        t = t.children[0]
+    return t if isinstance(t, Variable) else None
+
+
+def exchange(order: int) -> Fact:
+    """The symmetry that every covariance of a tensor of this order has: its two halves may be exchanged."""
+    return Fact("symmetric") if order == 1 else Fact("symmetric", tuple((a, order + a) for a in range(order)))
+
+
+def with_exchange(t: Tensor, conditions: Sequence[Condition] = ()) -> Tensor:
+    """`t` with the exchange symmetry stated of every variable that is the covariance of a law in `t` or `conditions`.
+
+    Raises FactError for a law that contains its own random variable.
+    """
+    laws = [(n.variable, n.law) for n in postorder(t) if isinstance(n, Expectation) and n.law]
+    laws += [(c.tensor, c.law) for c in conditions if c.law is not None and isinstance(c.tensor, Variable)]
+    found: dict[str, Fact] = {}
+    for variable, law in laws:
+        if any(variable.name in free_names(p) for p in law.parameters):
+            raise FactError(f"the law of {variable.name} contains {variable.name} itself")
+        covariance = bare(law.parameters[1])
+        if law.kind == "iid" or covariance is None or not covariance.order:
+            continue
+        if not any(f.name in _EXCHANGING for f in covariance.facts):
+            found[covariance.name] = exchange(variable.order)
+    if not found:
+        return t
+
+    def stated(node: Tensor) -> Tensor | None:
+        if isinstance(node, Variable) and node.name in found:
+            return Variable(node.name, edges=node.sizes, facts=(*node.facts, found[node.name]))
+        return None
+
+    return rebuild(t, stated)
+
+
+def by_definition(t: Tensor) -> Tensor:
+    """`t` with Cov[x](y, z) written as E[x](y z) - E[x](y) E[x](z), and Var[x](y) as Cov[x](y, y)."""
+    if not any(isinstance(n, Expectation) and n.kind != "E" for n in postorder(t)):
+        return t
+    done: dict[int, Tensor] = {}
+    for node in postorder(t):
+        new = with_children(node, tuple(done[id(c)] for c in node.children))
+        done[id(node)] = _covariance(new) if isinstance(new, Expectation) and new.kind != "E" else new
+    return done[id(t)]
+
+
+def _covariance(node: Expectation) -> Tensor:
+    first = node.args[0]
+    second = node.args[-1]
+    if node.kind == "Var" and len(node.edges) == 2 * first.order and first.order:
+        copies = dict(zip(node.edges[: first.order], node.edges[first.order :], strict=True))
+        second = renamed(first, tuple(copies[e] for e in first.edges))
+    both = expected(node, Product((first, second), node.edges))
+    means = Product((expected(node, first), expected(node, second)), node.edges)
+    return add([both, means], [1, -1])  # type: ignore[list-item]
+
+
+def expected(node: Expectation, t: Tensor) -> Expectation:
+    """E of `t` over the variable and law of `node`."""
+    return Expectation.of("E", (t,), node.variable, node.law, t.edges, t.dims)
+
+
+def fresh_names(taken: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
+    """The names, primed with `_` until none is taken and they differ."""
+    used = set(taken)
+    found: list[str] = []
+    for name in names:
+        while name in used:
+            name += "_"
+        used.add(name)
+        found.append(name)
+    return tuple(found)

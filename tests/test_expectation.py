@@ -1,0 +1,162 @@
+"""Expectations against quadrature (which shares no code with them), sizes distinct; their gradients against differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad.calculus import expand
+from tensorgrad.errors import EdgeError, FactError, SizeError, UnsupportedError
+from tensorgrad.notation import parse_claim
+from tensorgrad.numeric import sample
+from tensorgrad.numeric.differences import Differences
+from tensorgrad.tensor import Apply, Expectation, Tensor, walk
+
+LET = (
+    "x mu a b : n ; y : n ; A : n n ; B : m n ; H : n n symmetric ; S R : n n pd ; X M G : n m ; C : n m n m pd ; "
+    "W : m k ; D : h n ; Z : h m ; z c : scalar ; v : scalar positive ; f : function ; F : function(n)"
+)
+NORMAL = "x ~ N(mu, S)"
+MATRIX = "X ~ N(M, C)"
+DIMS = {"n": 2, "m": 3, "k": 4, "h": 5}
+
+CLOSED = [
+    *((f"E[x]((x @ A @ x) ** {k})", NORMAL) for k in (1, 2, 3)),
+    ("E[x](power(x, 4))", NORMAL),
+    ("E[x]((B @ x) * sum(B @ x) * (x @ H @ x))", NORMAL),
+    ("E[z](z ** 9 + z ** 8)", "z ~ N(c, v)"),
+    ("Var[x](x @ A @ x)", NORMAL),
+    ("Var[x](B @ x + B @ mu)", NORMAL),
+    ("Cov[x](B @ x, D @ x * (x @ x))", NORMAL),
+    ("Cov[x](x[i] * a[j], x[i] * b[j])", NORMAL),
+    ("E[X](norm2(D @ X - Z))", MATRIX),
+    ("E[X](D @ X @ X.T @ a)", MATRIX),
+    ("E[X](tr(X @ X.T @ X @ X.T))", "X ~ N(zeros[n, m], C)"),
+    ("E[x](E[y](x @ A @ y * (y @ x)))", "x ~ N(mu, S), y ~ N(a, R)"),
+    ("E[x]((x + a) @ A @ (x + b))", "x ~ law(mu, S)"),
+    ("E[x](power(x, 2))", "x ~ law(mu, S)"),
+    ("E[x](power(x + b, 4))", "x ~ iid(c, v)"),
+    ("Var[x](x @ A @ x)", "x ~ iid(0, v)"),
+    ("E[x](moment(x, 5) * x)", "x ~ iid(c, v)"),
+]
+OPEN = [
+    ("E[x](power(x - E[x](x), 3))", ""),
+    ("Var[x](A @ x)", ""),
+    ("E[x](sin(a @ x) * x)", NORMAL),
+    ("E[x](x * F(x))", NORMAL),
+    ("E[x](outer(x, x) * f(a @ x))", NORMAL),
+    ("E[x](cos(x) * (a @ x))", NORMAL),
+    ("E[x](power(x, 3))", "x ~ law(mu, S)"),
+]
+GRADIENTS = [
+    ("grad(E[x](x @ A @ x), A)", NORMAL),
+    ("grad(E[x](x @ H @ B.T @ B @ x), H)", NORMAL),
+    ("grad(E[x](sin(a @ x)), a)", NORMAL),
+    ("grad(E[x](sin(a @ x)), mu)", NORMAL),
+    ("grad(E[x]((a @ x) ** 4), S)", NORMAL),
+    ("grad(E[x](sin(a @ x)), S)", NORMAL),
+    ("grad(sin(E[x](x @ A @ x)) * (mu @ x), mu)", NORMAL),
+    ("grad(E[x]((a @ x) ** 3), v)", "x ~ N(mu, v * S)"),
+    pytest.param("E[x](grad(sin(a @ x), x))", NORMAL, marks=pytest.mark.slow),
+    ("grad(E[X](norm2(D @ X - Z)), D)", MATRIX),
+    pytest.param("grad(E[X](norm2(D @ X - Z)), C)", MATRIX, marks=pytest.mark.slow),
+    ("grad(Var[x](a @ x), S)", NORMAL),
+]
+
+
+def value(t: Tensor, conditions: tuple[object, ...], of: Tensor) -> np.ndarray:
+    functions = {n.function.name: n.function for n in walk(of) if isinstance(n, Apply) and not n.function.known}
+    values = sample(of.variables, functions, conditions, DIMS, np.random.default_rng(3))  # type: ignore[arg-type]
+    values |= {name: values[name] / 8 for name in ("S", "R") if name in values}
+    return Differences(values, DIMS).evaluate(t)
+
+
+def agree(text: str, law: str, tolerance: float) -> Tensor:
+    claim = parse_claim(f"{text} = {text}", LET, law)
+    found = expand(claim.left, conditions=claim.conditions)
+    names = found.edges
+    expected = value(claim.left, claim.conditions, claim.left)
+    got = value(found, claim.conditions, claim.left).transpose([names.index(e) for e in claim.left.edges])
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * max(1.0, float(np.abs(expected).max())))
+    return found
+
+
+def opaque(t: Tensor) -> list[Expectation]:
+    return [n for n in walk(t) if isinstance(n, Expectation)]
+
+
+@pytest.mark.parametrize(("text", "law"), CLOSED)
+def test_closed_forms_against_quadrature(text: str, law: str) -> None:
+    assert all(e.law is not None and e.law.kind == "iid" for e in opaque(agree(text, law, 1e-8)))
+
+
+@pytest.mark.parametrize(("text", "law"), OPEN)
+def test_what_stays_opaque_against_quadrature(text: str, law: str) -> None:
+    assert opaque(agree(text, law, 1e-5))
+
+
+@pytest.mark.parametrize(("text", "law"), GRADIENTS)
+def test_gradients_against_differences(text: str, law: str) -> None:
+    agree(text, law, 1e-5)
+
+
+def test_wick_merges_equal_pairings() -> None:
+    # The pairings of six quadratic forms: products of tr((A Sigma)^k), words in A and its transpose.
+    claim = parse_claim("E[x]((x @ H @ x) ** 6) = 0", LET, "x ~ N(zeros[n], S)")
+    found = expand(claim.left, conditions=claim.conditions)
+    assert isinstance(found, tg.Sum)
+    assert len(found.terms) == 11  # the partitions of 6
+    assert sum(found.weights) == 11 * 9 * 7 * 5 * 3  # every pairing once
+
+
+def test_a_gradient_in_a_covariance_is_symmetric() -> None:
+    claim = parse_claim("grad(E[x](x @ A @ x), S) = (A + A.T) / 2", LET, NORMAL)
+    assert expand(claim.left, conditions=claim.conditions) == claim.right
+
+
+def test_facts_do_not_reach_a_gradient() -> None:
+    claim = parse_claim("grad(E[x](x @ H @ y), H)[i, j] = mu[i] * y[j]", LET, NORMAL)
+    assert expand(claim.left, conditions=claim.conditions) == claim.right
+
+
+def test_bare_covariance_is_symmetric_by_itself() -> None:
+    claim = parse_claim("E[x](outer(x - mu, x - mu)) = T.T", "x mu : n ; T : n n", "x ~ law(mu, T)")
+    assert tg.prove(claim).status == "proved"
+    assert tg.prove("E[x](x @ x) = mu @ mu", let=LET, if_=NORMAL).status == "refuted"
+
+
+n, m = tg.symbols("n m")
+
+
+def test_python_api() -> None:
+    x, mu = tg.Variable("x", n), tg.Variable("mu", n)
+    covariance = tg.Variable("S", n=n, k=n)
+    assert Expectation(x @ x, x).simplify() == tg.Delta(n)
+    assert Expectation(x, x, mu).simplify() == mu
+    given = Expectation(x * x.rename(n="j"), x, mu, covariance)
+    assert given.simplify() == Expectation(x * x.rename(n="j"), x, mu, covariance, {"n": "k"}).simplify()
+    assert Expectation.gaussian(x @ x, x, 2, 3).simplify() == 13 * tg.Tensor(n)
+
+
+def test_bad_input() -> None:
+    x, mu, long = tg.Variable("x", n), tg.Variable("mu", n), tg.Variable("mu", n=m)
+    with pytest.raises(EdgeError, match="needs the edges n and a second copy of each, 2 in all; found n"):
+        Expectation(x, x, mu, mu)
+    with pytest.raises(SizeError, match="the mean of x: the edge 'n' has size n on one side and m on the other"):
+        Expectation(x, x, long)
+    with pytest.raises(SizeError, match="the covariance of x has size m on its edge 'k'"):
+        Expectation(x, x, mu, tg.Variable("S", n=n, k=m))
+    with pytest.raises(EdgeError, match="covar_names must give, for each edge of x"):
+        Expectation(x, x, mu, tg.Variable("S", n=n, k=n), {"n": "j"})
+    with pytest.raises(EdgeError, match="the mean of x has the edges k, x has n; rename them"):
+        Expectation(x, x, tg.Variable("mu", k=n))
+    with pytest.raises(FactError, match="the law of x contains x itself"):
+        expand(Expectation(x, x, x))
+    claim = parse_claim("E[x](x * sign(a @ x)) = x", LET, NORMAL)
+    with pytest.raises(UnsupportedError, match="Stein's lemma for sign of x"):
+        expand(claim.left, conditions=claim.conditions)
+    claim = parse_claim("grad(E[x](relu(a @ x)), S) = S", LET, NORMAL)
+    with pytest.raises(UnsupportedError, match="Price's theorem for relu of x"):
+        expand(claim.left, conditions=claim.conditions)
