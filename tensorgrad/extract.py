@@ -19,6 +19,9 @@ Price = tuple[int, int]
 _UNSTABLE = 10**30
 """The price of an application that may overflow where the input does not: chosen only where nothing else is there."""
 
+_TRIES = 4
+"""Random greedy orders tried for a large contraction while forms are compared; what is chosen is planned with more."""
+
 _SWEEPS = 16
 """Times that all members of all chosen classes are tried; nearly always the third finds nothing more."""
 
@@ -64,7 +67,7 @@ class Pricing:
                 legs = [ls for h, ls in node.operands if h >= FLAT]
                 scaled = not (node.coefficient.is_constant and abs(node.coefficient.number) == 1)
                 numbers = [self._number(d) for d in node.dims]
-                return network_cost(legs, node.boundary, numbers, scaled and bool(legs)).flops
+                return network_cost(legs, node.boundary, numbers, scaled and bool(legs), tries=_TRIES).flops
             case Total():
                 return total_cost(entries, [c for c, _, _ in node.terms])
 

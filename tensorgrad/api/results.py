@@ -30,7 +30,9 @@ def amount(value: Poly | int) -> str:
     """
     if isinstance(value, Poly):
         return str(value)
-    return f"{value:,}" if abs(value) < 1_000_000 else f"{Decimal(value):.3e}"
+    if abs(value) < 1_000_000:
+        return f"{value:,}"
+    return f"{value:.3e}" if abs(value) < 10**300 else f"{Decimal(value):.3e}"
 
 
 @dataclass(frozen=True, slots=True)

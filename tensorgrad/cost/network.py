@@ -11,6 +11,9 @@ from tensorgrad.cost.search import search
 EXHAUSTIVE = 7
 """Up to so many operands every order is tried; opt_einsum's dynamic programming goes on to `DYNAMIC`."""
 
+TRIES = 32
+"""Random greedy orders tried for a large contraction."""
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
@@ -35,23 +38,24 @@ def network_cost(
     dims: Sequence[int],
     coefficient: bool = False,
     presum: bool = True,
+    tries: int = TRIES,
 ) -> NetworkPlan:
     """The cheapest order of a contraction: operands' `legs` and `boundary` are edges, numbered as in `dims`.
 
     Edges may join any number of legs, repeat on one operand (a diagonal, free), stand in the boundary only or several
     times (views, free). `coefficient` says that a factor other than 1 has to be multiplied in. Ties go to the smaller
     intermediates. Deterministic; remembered. With `presum` off private edges are summed in the pairwise steps, as
-    opt_einsum does by itself.
+    opt_einsum does by itself. Beyond its dynamic programming the best of so many `tries` is taken.
 
     >>> network_cost([(0, 1), (1, 2), (2,)], (0,), (30, 30, 30)).flops
     3600
     """
-    key = (tuple(map(tuple, legs)), tuple(boundary), tuple(dims), coefficient, presum)
+    key = (tuple(map(tuple, legs)), tuple(boundary), tuple(dims), coefficient, presum, tries)
     found = _plans.get(key)
     if found is None:
         if len(_plans) > 200_000:
             _plans.clear()
-        found = _plans[key] = Planner(key[0], key[1], key[2], presum).plan(coefficient)
+        found = _plans[key] = Planner(key[0], key[1], key[2], presum, tries).plan(coefficient)
     return found
 
 
@@ -59,8 +63,14 @@ class Planner:
     """One contraction being planned: operands as masks of edges, private edges summed, split into components."""
 
     def __init__(
-        self, legs: Sequence[Sequence[int]], boundary: Sequence[int], dims: Sequence[int], presum: bool = True
+        self,
+        legs: Sequence[Sequence[int]],
+        boundary: Sequence[int],
+        dims: Sequence[int],
+        presum: bool = True,
+        tries: int = TRIES,
     ) -> None:
+        self.tries = tries
         self.dims = dims
         self.kept = mask_of(boundary, dims)
         self.sizes: dict[int, int] = {0: 1}
@@ -177,7 +187,7 @@ class Planner:
         if len(part) == 3:
             return self._order_three(part, masks)
         small = len(part) <= EXHAUSTIVE
-        pairs = self._exhaustive(masks) if small else search(masks, self.kept, self.dims)
+        pairs = self._exhaustive(masks) if small else search(masks, self.kept, self.dims, self.tries)
         return Tree(part, pairs, tuple(self.results(masks, pairs)))
 
     def _order_three(self, part: Sequence[int], masks: list[int]) -> Tree:

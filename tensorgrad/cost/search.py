@@ -10,8 +10,8 @@ from tensorgrad.cost.edges import Pair, bits, union
 DYNAMIC = 18
 
 
-def search(masks: Sequence[int], kept: int, dims: Sequence[int]) -> tuple[Pair, ...]:
-    """opt_einsum's order for a large component: dynamic programming, then seeded random greedy."""
+def search(masks: Sequence[int], kept: int, dims: Sequence[int], tries: int) -> tuple[Pair, ...]:
+    """opt_einsum's order for a large component: dynamic programming, then so many tries of seeded random greedy."""
     from opt_einsum.path_random import RandomGreedy
     from opt_einsum.paths import DynamicProgramming, linear_to_ssa
 
@@ -24,7 +24,7 @@ def search(masks: Sequence[int], kept: int, dims: Sequence[int]) -> tuple[Pair, 
         if len(masks) <= DYNAMIC:
             found = DynamicProgramming(minimize="flops")(inputs, output, sizes)
         else:
-            found = RandomGreedy(max_repeats=32 if len(masks) < 100 else 1600 // len(masks) or 1)(inputs, output, sizes)
+            found = RandomGreedy(max_repeats=min(tries, 1600 // len(masks) or 1))(inputs, output, sizes)
     finally:
         random.setstate(state)
     return tuple(_as_pairs(linear_to_ssa(found), len(masks)))
