@@ -74,6 +74,8 @@ def census(graph: EGraph, values: dict[str, Any], dims: dict[str, int], most: in
             seen.large += 1
             continue
         t = expressions.tensor(handle)
+        if not {v.name for v in t.variables} <= values.keys():
+            continue  # inside an expectation: a random variable has no one value
         try:
             with np.errstate(all="ignore"):
                 value = numeric.evaluate(t, values, dims)

@@ -27,8 +27,8 @@ def check_arguments(let: object, if_: object, rules: object, seconds: object, no
         raise InputError(
             f"rules={_shown(rules)}: expected a RuleSet, as tg.library().select('inv*') or RuleSet.from_file(path)"
         )
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-        raise InputError(f"seconds={_shown(seconds)}: expected a positive number")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise InputError(f"seconds={_shown(seconds)}: expected a number, 0 or more")
     if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
         raise InputError(f"nodes={_shown(nodes)}: expected a positive integer")
 

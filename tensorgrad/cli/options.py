@@ -97,7 +97,7 @@ dims_option = click.option("--dims", type=Dims(), metavar="n=1000,m=10", help="S
 time_option = click.option(
     "--time",
     "seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0),
     default=5.0,
     show_default=True,
     metavar="S",

@@ -11,6 +11,7 @@ import numpy as np
 from tensorgrad.errors import BudgetError, SizeError
 from tensorgrad.numeric.compare import Comparison, Outcome
 from tensorgrad.numeric.construct import STYLES
+from tensorgrad.numeric.differences import evaluations
 from tensorgrad.numeric.evaluate import size_symbols
 from tensorgrad.numeric.facts import holds
 from tensorgrad.numeric.sample import (
@@ -34,6 +35,9 @@ _NUMBERS = (-1.0, 2.0, 0.5, 0.0, 1.0, -2.0, 3.0, -0.5, 0.25)
 
 _ENTRIES = 300_000
 """Largest array of an instance; bigger sizes are not tried."""
+
+_EVALUATIONS = 20_000
+"""Most evaluations that differences may take on an instance: a third derivative is compared on the smallest sizes only."""
 
 
 class Hunt:
@@ -130,7 +134,8 @@ class Hunt:
                 total *= int(value)
             if total > _ENTRIES and not isinstance(node, Delta):
                 return False
-        return True
+        sides = (self.compare.left, self.compare.right) if self.derivatives else ()
+        return all(evaluations(t, dims) <= _EVALUATIONS for t in sides)
 
     def attempt(self, dims: Dims, special: Chosen) -> tuple[dict[str, Any] | None, str]:
         """A sampled instance and what it says; without an instance, why there is none."""
