@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 
@@ -20,6 +21,8 @@ Group = dict[int, tuple[Reading, int]]
 """Terms that share an operand: term -> how it is read, and where in that the operand stands."""
 
 _MOST_GROUPS = 8
+"""Groups of one sum that are tried; of what moves since made of it fewer, else all orders of all groups would be."""
+
 _MOST_READINGS = 3
 _FEW_TERMS = 24
 """In a longer sum each term is read in one way only."""
@@ -30,7 +33,12 @@ class Factoring:
 
     def __init__(self, graph: EGraph) -> None:
         self.graph = graph
+        self._waves: list[Handle] = []
         self._done: set[tuple[Handle, tuple[tuple[Handle, ...], ...]]] = set()
+
+    def begin(self) -> None:
+        """A wave of factoring begins: sums that are new from here on are what the moves made of each other's results."""
+        self._waves.append(len(self.graph.nodes))
 
     def factor(self, handle: Handle) -> bool:
         """A sum in which several terms share an operand on the same axes: the operand times the sum of the rests."""
@@ -42,12 +50,12 @@ class Factoring:
             return False
         self._done.add(key)
         changed = False
-        for group in self._shared(node):
+        for group in self._shared(node)[: max(1, _MOST_GROUPS >> 2 * bisect_right(self._waves, handle))]:
             changed = self._factor(handle, node, group) or changed
         return changed
 
     def _shared(self, node: Total) -> list[Group]:
-        """Largest groups of terms with an equal operand that meets the axes in the same way."""
+        """Groups of terms with an equal operand that meets the axes in the same way, the most promising first."""
         graph = self.graph
         most = _MOST_READINGS if len(node.terms) <= _FEW_TERMS else 1
         found: dict[tuple[Handle, Legs], Group] = {}
@@ -58,12 +66,12 @@ class Factoring:
                         continue
                     key = (o, graph.group_of(o).arrange(reading.on_axes(k))[0])
                     found.setdefault(key, {}).setdefault(t, (reading, k))
-        groups = [g for g in found.values() if len(g) > 1]
-        groups.sort(key=lambda g: -len(g))
+        groups = [(_grows(key[1], len(node.dims)), g) for key, g in found.items() if len(g) > 1]
+        groups.sort(key=lambda group: (group[0], -len(group[1])))
         unique: dict[tuple[tuple[int, Reading, int], ...], Group] = {}
-        for g in groups:
+        for _, g in groups:
             unique.setdefault(tuple((t, *place) for t, place in g.items()), g)
-        return list(unique.values())[:_MOST_GROUPS]
+        return list(unique.values())
 
     def _factor(self, handle: Handle, node: Total, group: Group) -> bool:
         graph = self.graph
@@ -171,3 +179,9 @@ class Factoring:
         """What two equal terms have equal."""
         root, perm = self.graph.resolve(ref)
         return (root, *self.graph.group_of(root).arrange(inverse(perm)))
+
+
+def _grows(reference: Legs, order: int) -> bool:
+    """Whether what is left beside an operand on these axes has more axes than the sum: as x @ A + x, written (A + I) @ x."""
+    inside = sum(a < 0 for a in reference)
+    return order - len({a for a in reference if a >= 0}) + inside > order

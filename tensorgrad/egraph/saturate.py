@@ -181,6 +181,7 @@ class Saturation:
         if not self.factoring:
             return False
         handles, self._to_factor = self._to_factor, []
+        self.factors.begin()
         changed = False
         for handle in handles:
             changed = self.factors.factor(handle) or changed
