@@ -73,20 +73,32 @@ class Pricing:
 
 
 def _size(node: Node) -> int:
-    """Symbols that writing the node down takes: one an occurrence, one a factor other than 1 and -1, one a copy or ones."""
+    """Symbols that writing the node down takes: one an occurrence, one a factor, a copy, a sum, ones."""
     match node:
         case Leaf():
             return 1
         case Application():
             return 1 + len(node.args)
         case Network():
+            if _is_negation(node):
+                return 0  # a sign is written as a term's or factor's own
             touched = {e for _, legs in node.operands for e in legs}
-            extra = len(node.boundary) - len(set(node.boundary)) + len(set(node.boundary) - touched)
+            constant = len(set(node.boundary) - touched) * (2 if node.operands else 1)  # outer(ones[n], x): two words
+            legs = [e for _, own in node.operands for e in own]
+            private = sum(legs.count(e) == 1 for e in touched.difference(node.boundary))  # sum(x): a word
+            extra = len(node.boundary) - len(set(node.boundary)) + constant + private
             scaled = not (node.coefficient.is_constant and abs(node.coefficient.number) == 1)
             return max(1, len(node.operands) + extra + scaled)
         case Total():
             scaled = sum(not (c.is_constant and abs(c.number) == 1) for c, _, _ in node.terms)
             return max(1, len(node.terms) + scaled)
+
+
+def _is_negation(node: Network) -> bool:
+    if len(node.operands) != 1 or not (node.coefficient.is_constant and node.coefficient.number == -1):
+        return False
+    _, legs = node.operands[0]
+    return len(set(legs)) == len(legs) and sorted(legs) == sorted(node.boundary)
 
 
 class Extraction:
