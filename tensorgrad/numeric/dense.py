@@ -17,6 +17,7 @@ import numpy as np
 
 from tensorgrad.errors import BudgetError, SizeError, UnsupportedError, ValueMismatchError
 from tensorgrad.numeric.batches import Operand
+from tensorgrad.numeric.pool import Pool, names_of
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import (
     Apply,
@@ -195,15 +196,11 @@ class Dense(ABC):
         """Multiply all operands and sum the names not in `output`, one name at a time, the cheapest first."""
         if not operands:
             return self._number(Fraction(1))
-        sizes = {e: n for array, names in operands for e, n in zip(names, array.shape, strict=True)}
-        bound = [e for e in sizes if e not in output]
-        while bound:
-            name = min(bound, key=lambda e: _bucket(e, operands, sizes))
-            bucket = [o for o in operands if name in o[1]]
-            operands = [o for o in operands if name not in o[1]]
-            operands.append(self._merge(bucket, tuple(e for e in _names(bucket) if e != name)))
-            bound.remove(name)
-        array, names = self._merge(operands, output)
+        pool = Pool(operands)
+        for name in pool.cheapest_first(output):
+            bucket = pool.take(name)
+            pool.put(self._merge(bucket, tuple(e for e in names_of(bucket) if e != name)))
+        array, names = self._merge(list(pool.operands.values()), output)
         return _moved(array, names, output)
 
     def _merge(self, operands: list[Operand], keep: tuple[str, ...]) -> Operand:
@@ -219,7 +216,7 @@ class Dense(ABC):
         result = operands[0]
         for k, other in enumerate(operands[1:], start=2):
             wanted = keep if k == len(operands) else None
-            both = _names([result, other])
+            both = names_of([result, other])
             result = self._pair(result, other, both if wanted is None else tuple(e for e in both if e in keep))
         return self._total(result, tuple(e for e in result[1] if e in keep))
 
@@ -230,17 +227,6 @@ def _wide(t: Tensor) -> bool:
 
 def _full(grid: Any) -> list[Any]:
     return list(np.broadcast_arrays(*grid))
-
-
-def _names(operands: Sequence[Operand]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(e for _, names in operands for e in names))
-
-
-def _bucket(name: str, operands: Sequence[Operand], sizes: Mapping[str, int]) -> int:
-    total = 1
-    for e in _names([o for o in operands if name in o[1]]):
-        total *= sizes[e]
-    return total
 
 
 def _moved(array: Array, names: tuple[str, ...], order: tuple[str, ...]) -> Array:
