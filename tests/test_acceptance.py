@@ -99,3 +99,15 @@ def test_the_example_of_the_interface() -> None:
     (expected,) = torch.autograd.grad(((values["X"] @ values["W"] - values["Y"]) ** 2).sum(), values["W"])
     order = [gradient.edges.index(edge) for edge in W.edges]
     torch.testing.assert_close(out.grad.permute(order).detach(), expected)
+
+
+@pytest.mark.parametrize(
+    ("expression", "let"),
+    [
+        ("abs(x * sum(x))", "x : m"),  # x = -y and y = -x were once opened for ever
+        ("z / (diag(D) * y)", "D : n n diagonal ; z y : n"),  # once undefined off the diagonal
+    ],
+)
+def test_what_once_ran_on_or_lost_its_domain(expression: str, let: str) -> None:
+    result = tg.simplify(expression, let=let, seconds=1.0, verify=True)
+    assert result.verified is True

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from tensorgrad.calculus.expectation import require_smooth
-from tensorgrad.calculus.laws import bare, expected, free_names, fresh_names, outermost
+from tensorgrad.calculus.laws import bare, expected, free_names, outermost
 from tensorgrad.errors import UnsupportedError
+from tensorgrad.functions.edges import fresh
 from tensorgrad.tensor import Expectation, Product, Sum, Tensor, Variable, Zero, align, postorder, rebuild, renamed
 
 Differentiate = Callable[[Tensor, Variable, Sequence[str]], Tensor]
@@ -27,7 +28,7 @@ def through(t: Tensor, u: Variable, names: Sequence[str], differentiate: Differe
     taken = {v.name for v in t.variables} | {u.name}
     holders: list[Variable] = []
     for node in nodes:
-        holders.append(Variable(fresh_names({*taken, *(h.name for h in holders)}, ["E_"])[0], edges=node.sizes))
+        holders.append(Variable(fresh(["E_"], {*taken, *(h.name for h in holders)})[0], edges=node.sizes))
     place = {id(node): holder for node, holder in zip(nodes, holders, strict=True)}
     back = {holder.name: node for node, holder in zip(nodes, holders, strict=True)}
     plain = rebuild(t, lambda n: place.get(id(n)))
@@ -35,7 +36,7 @@ def through(t: Tensor, u: Variable, names: Sequence[str], differentiate: Differe
     found = [differentiate(plain, u, names)]
     for node, holder in zip(nodes, holders, strict=True):
         if u.name in free_names(node):
-            inner = fresh_names({*edges, *node.edges}, holder.edges)
+            inner = fresh(holder.edges, {*edges, *node.edges})
             outer = differentiate(plain, holder, inner)
             own = _of_mean(node, u, names, differentiate)
             moved = dict(zip(node.edges, inner, strict=True))
@@ -83,10 +84,10 @@ def _of_mean(node: Expectation, u: Variable, names: Sequence[str], differentiate
         if law is None or law.kind != "N":
             raise UnsupportedError(f"the derivative of E[{x.name}] in a parameter of a law that is not normal")
         require_smooth(y, x, place + 1, ("Bonnet's theorem", "Price's theorem")[place])
-        new = fresh_names({*edges, *y.edges}, x.edges)
+        new = fresh(x.edges, {*edges, *y.edges})
         inside = differentiate(y, x, new)
         if place:
-            more = fresh_names({*edges, *y.edges, *new}, x.edges)
+            more = fresh(x.edges, {*edges, *y.edges, *new})
             inside, new = differentiate(inside, x, more), (*new, *more)
         slope = differentiate(renamed(parameter, new), u, names)
         product = Product((expected(node, inside), slope), edges)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tensorgrad.errors import FactError
@@ -124,15 +124,3 @@ def _covariance(node: Expectation) -> Tensor:
 def expected(node: Expectation, t: Tensor) -> Expectation:
     """E of `t` over the variable and law of `node`."""
     return Expectation.of("E", (t,), node.variable, node.law, t.edges, t.dims)
-
-
-def fresh_names(taken: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
-    """The names, primed with `_` until none is taken and they differ."""
-    used = set(taken)
-    found: list[str] = []
-    for name in names:
-        while name in used:
-            name += "_"
-        used.add(name)
-        found.append(name)
-    return tuple(found)
