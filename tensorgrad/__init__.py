@@ -33,15 +33,15 @@ from tensorgrad.tensor import Delta, Derivative, Expectation, Product, Sum, Tens
 
 if TYPE_CHECKING:
     from tensorgrad.api import expand, explain, full_simplify, grad, hvp, plan, prove, simplify
-    from tensorgrad.contract import compile, compile_to_callable, evaluate
+    from tensorgrad.runtime import compile, compile_to_callable, evaluate
     from tensorgrad.show import save_image, to_latex, to_svg, to_terminal, to_tikz
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "compile": "tensorgrad.contract",
-    "evaluate": "tensorgrad.contract",
-    "compile_to_callable": "tensorgrad.contract",
+    "compile": "tensorgrad.runtime",
+    "evaluate": "tensorgrad.runtime",
+    "compile_to_callable": "tensorgrad.runtime",
     "expand": "tensorgrad.api",
     "explain": "tensorgrad.api",
     "full_simplify": "tensorgrad.api",

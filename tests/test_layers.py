@@ -25,7 +25,7 @@ LAYERS = (
     ("derivation",),
     ("cost",),
     ("egraph", "extract"),
-    ("contract",),
+    ("runtime",),
     ("show",),
     ("api",),
     ("extras",),
@@ -42,8 +42,8 @@ DEFERRED = {"tensor": DEFERRED_IN_TENSOR, "derivation": {"show"}}
 
 HOMES = {
     "egglog": {"egraph"},
-    "torch": {"contract"},
-    "opt_einsum": {"cost", "contract"},
+    "torch": {"runtime"},
+    "opt_einsum": {"cost", "runtime"},
     "click": {"cli"},
     "matplotlib": {"show"},
 }

@@ -11,11 +11,11 @@ from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_e
 from tensorgrad.api.results import Cost, Plans, PlanStep, Priced
 from tensorgrad.api.written import Written
 from tensorgrad.calculus import expand
-from tensorgrad.contract import plan as plan_of
 from tensorgrad.diagram import Store, expression, insert
 from tensorgrad.errors import SizeError
 from tensorgrad.numeric import size_symbols
 from tensorgrad.rule import RuleSet, library
+from tensorgrad.runtime import plan as plan_of
 from tensorgrad.sizes import ZERO
 from tensorgrad.tensor import Tensor
 

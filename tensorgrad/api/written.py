@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tensorgrad.api.results import Cost, PlanStep
-from tensorgrad.contract import Plan
-from tensorgrad.contract import plan as plan_of
 from tensorgrad.cost import default_dims
 from tensorgrad.numeric import size_symbols
+from tensorgrad.runtime import Plan
+from tensorgrad.runtime import plan as plan_of
 from tensorgrad.sizes import ZERO, Poly
 from tensorgrad.tensor import (
     Convolution,

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 
 import tensorgrad as tg
-from tensorgrad.contract import Step, compile, evaluate, plan  # noqa: A004
-from tensorgrad.contract.columns import flattened, written
-from tensorgrad.contract.planning import symbolic_cost
 from tensorgrad.errors import UnsupportedError, ValueMismatchError
 from tensorgrad.function import FUNCTIONS
 from tensorgrad.numeric import evaluate as dense
+from tensorgrad.runtime import Step, compile, evaluate, plan  # noqa: A004
+from tensorgrad.runtime.columns import flattened, written
+from tensorgrad.runtime.planning import symbolic_cost
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Delta, Product, Tensor, Variable
 from tests.strategies import DIMS, small_tensors
@@ -344,7 +344,7 @@ def test_the_plan_prints_like_a_path() -> None:
 def test_planning_needs_no_torch_and_is_the_same_in_every_process() -> None:
     program = (
         "import sys, tensorgrad as tg\n"
-        "from tensorgrad.contract import plan\n"
+        "from tensorgrad.runtime import plan\n"
         "t = tg.parse('tr(A @ B @ A @ C @ exp(B)) * (A @ C + B)', let='A B C : n n')\n"
         "p = plan(t, {'n': 50})\n"
         "assert 'torch' not in sys.modules\n"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tensorgrad.contract.build import build
-from tensorgrad.contract.program import Arrange, Contract, Input, Program, Scale
-from tensorgrad.contract.text import describe, step_names
 from tensorgrad.cost import default_dims, volume
 from tensorgrad.diagram import Network, Store, insert
+from tensorgrad.runtime.build import build
+from tensorgrad.runtime.program import Arrange, Contract, Input, Program, Scale
+from tensorgrad.runtime.text import describe, step_names
 from tensorgrad.sizes import ONE, ZERO, Poly
 from tensorgrad.tensor import Derivative, Expectation, Tensor, walk
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import product as combinations
 from math import prod
 
-from tensorgrad.contract.build import build
-from tensorgrad.contract.planning import Plan, PlanStep, all_sizes, naive_flops, of_program, without_derivatives
-from tensorgrad.contract.program import volume
 from tensorgrad.cost import application_cost, network_cost, total_cost
 from tensorgrad.diagram import Application, Leaf, Network, Ref, Store, Total, expression, insert
 from tensorgrad.diagram.applications import apply
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.expression import children
+from tensorgrad.runtime.build import build
+from tensorgrad.runtime.planning import Plan, PlanStep, all_sizes, naive_flops, of_program, without_derivatives
+from tensorgrad.runtime.program import volume
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Apply, Delta, Flat, Product, Rename, Scalar, Sum, Tensor, Variable, renamed, with_children
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tensorgrad.contract.coefficients import Term, settled
-from tensorgrad.contract.program import (
+from tensorgrad.cost import NetworkPlan
+from tensorgrad.diagram import Application, Leaf, Network, Ref, Store, Total
+from tensorgrad.diagram.draft import FLAT
+from tensorgrad.runtime.coefficients import Term, settled
+from tensorgrad.runtime.program import (
     Add,
     Arrange,
     Call,
@@ -20,11 +23,8 @@ from tensorgrad.contract.program import (
     Scatter,
     Select,
 )
-from tensorgrad.contract.share import Contraction, plan_together
-from tensorgrad.contract.task import Task, prepare
-from tensorgrad.cost import NetworkPlan
-from tensorgrad.diagram import Application, Leaf, Network, Ref, Store, Total
-from tensorgrad.diagram.draft import FLAT
+from tensorgrad.runtime.share import Contraction, plan_together
+from tensorgrad.runtime.task import Task, prepare
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Variable
 

@@ -6,8 +6,9 @@ import keyword
 import re
 from collections.abc import Mapping, Sequence
 
-from tensorgrad.contract.calls import call_source
-from tensorgrad.contract.program import (
+from tensorgrad.errors import UnsupportedError
+from tensorgrad.runtime.calls import call_source
+from tensorgrad.runtime.program import (
     Add,
     Arrange,
     Call,
@@ -28,8 +29,7 @@ from tensorgrad.contract.program import (
     Window,
     viewed,
 )
-from tensorgrad.contract.text import coefficient_text, letters, matrix_product
-from tensorgrad.errors import UnsupportedError
+from tensorgrad.runtime.text import coefficient_text, letters, matrix_product
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Convolution, Expectation, LeviCivita, Unit, Variable
 
@@ -69,7 +69,7 @@ class Source:
         self.needs_kind = self._needs_kind and not self.variables
         lines = [f"def {name}({', '.join(parameters)}):", *(f"    {line}" for line in (*header, *body))]
         uses = [line for line in lines if "tf." in line]
-        imports = ["import torch", *(["from tensorgrad.contract import torch_functions as tf"] if uses else []), "", ""]
+        imports = ["import torch", *(["from tensorgrad.runtime import torch_functions as tf"] if uses else []), "", ""]
         self.text = "\n".join([*imports, *lines, ""])
 
     # Names.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from tensorgrad.contract.program import number
-from tensorgrad.contract.task import Task, draft, joined
 from tensorgrad.cost import NetworkPlan, Pair, Planner, Tree, bits, mask_of, network_cost, volume
 from tensorgrad.diagram import Store
+from tensorgrad.runtime.program import number
+from tensorgrad.runtime.task import Task, draft, joined
 from tensorgrad.sizes import ONE
 
 LARGEST_SUBSETS = 400

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tensorgrad.contract.program import volume
-from tensorgrad.contract.task import Task
 from tensorgrad.cost import total_cost
 from tensorgrad.diagram import Network, Store, Total
 from tensorgrad.diagram.draft import FLAT
+from tensorgrad.runtime.program import volume
+from tensorgrad.runtime.task import Task
 from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
 Term = tuple[Poly, int, tuple[int, ...]]

@@ -6,12 +6,12 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tensorgrad.contract.build import build
-from tensorgrad.contract.planning import Plan, all_sizes, naive_flops, of_program, size_symbols, without_derivatives
-from tensorgrad.contract.torch_source import Source
-from tensorgrad.contract.values import read_sizes, to_torch
 from tensorgrad.diagram import Store, insert
 from tensorgrad.errors import ValueMismatchError
+from tensorgrad.runtime.build import build
+from tensorgrad.runtime.planning import Plan, all_sizes, naive_flops, of_program, size_symbols, without_derivatives
+from tensorgrad.runtime.torch_source import Source
+from tensorgrad.runtime.values import read_sizes, to_torch
 from tensorgrad.tensor import Apply, Tensor, Variable, walk
 
 code_of = compile

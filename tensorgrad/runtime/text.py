@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tensorgrad.contract.program import Add, Arrange, Call, Contract, Input, Make, Operand, Program, Scale, Step
+from tensorgrad.runtime.program import Add, Arrange, Call, Contract, Input, Make, Operand, Program, Scale, Step
 from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
 _LETTERS = "ijklmnopqrstuvwxyzabcdefgh"

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tensorgrad.contract.program import Fuse, Gather, Legs, Scatter, Select, Split, Spread, View, Window, viewed
 from tensorgrad.diagram import Application, Leaf, Network, Store
 from tensorgrad.diagram.draft import FLAT, Draft
+from tensorgrad.runtime.program import Fuse, Gather, Legs, Scatter, Select, Split, Spread, View, Window, viewed
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Convolution, Unit
 

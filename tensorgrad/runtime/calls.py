@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tensorgrad.contract.program import Call
 from tensorgrad.errors import UnsupportedError
+from tensorgrad.runtime.program import Call
 from tensorgrad.sizes import Poly
 
 if TYPE_CHECKING:
-    from tensorgrad.contract.torch_source import Source
+    from tensorgrad.runtime.torch_source import Source
 
 ELEMENTWISE = {
     "exp": "torch.exp",

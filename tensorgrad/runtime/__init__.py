@@ -1,0 +1,28 @@
+"""Contraction: plans, programs and values of tensors. The only importer of torch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tensorgrad.runtime.planning import Plan, PlanStep, plan
+    from tensorgrad.runtime.step import Step, compile, compile_to_callable, evaluate  # noqa: A004
+
+_LAZY = {
+    "Plan": "tensorgrad.runtime.planning",
+    "PlanStep": "tensorgrad.runtime.planning",
+    "Step": "tensorgrad.runtime.step",
+    "compile": "tensorgrad.runtime.step",
+    "compile_to_callable": "tensorgrad.runtime.step",
+    "evaluate": "tensorgrad.runtime.step",
+    "plan": "tensorgrad.runtime.planning",
+}
+
+__all__ = ["Plan", "PlanStep", "Step", "compile", "compile_to_callable", "evaluate", "plan"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'tensorgrad.runtime' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
