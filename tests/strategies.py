@@ -12,6 +12,8 @@ from tensorgrad.tensor import (
     Apply,
     Convolution,
     Delta,
+    Derivative,
+    Expectation,
     Flat,
     LeviCivita,
     Product,
@@ -161,3 +163,42 @@ def tensors(leaves: int = 6) -> st.SearchStrategy[Tensor]:
 def small_tensors(order: int = 3) -> st.SearchStrategy[Tensor]:
     """Tensors of few free edges, cheap to evaluate densely."""
     return tensors().filter(lambda t: t.order <= order)
+
+
+@st.composite
+def derivatives(draw: st.DrawFn, parts: st.SearchStrategy[Tensor]) -> Tensor:
+    """The derivative of an expression by one of its variables, as a node; or the expression, if it has too many edges."""
+    t = draw(parts.filter(lambda t: t.order <= 2 and any(v.order <= 2 for v in t.variables)))
+    variable = draw(st.sampled_from([v for v in t.variables if v.order <= 2]))
+    names: list[str] = []
+    for dim in variable.dims:
+        free = [e for e in SIZES if SIZES[e] is dim and e not in t.edges and e not in names]
+        if not free:
+            return t
+        names.append(draw(st.sampled_from(free)))
+    return Derivative(t, variable, names)
+
+
+@st.composite
+def expectations(draw: st.DrawFn) -> Tensor:
+    """The expectation of a polynomial over one of its variables, normal, of at most two entries."""
+    small = st.recursive(
+        st.one_of(variables(0, 2), constants()),
+        lambda parts: st.one_of(products(parts), sums(parts), parts.map(lambda t: power(t, 2))),
+        max_leaves=5,
+    )
+    t = draw(small.filter(lambda t: t.order <= 2))
+    few = [v for v in t.variables if v.order <= 1 and not v.facts and all(d.evaluate(DIMS) <= 2 for d in v.dims)]
+    if not few:
+        return t
+    mean = draw(st.sampled_from([None, 1, Fraction(-1, 2)]))
+    return Expectation.gaussian(t, draw(st.sampled_from(few)), mean, draw(st.sampled_from([1, 2])))
+
+
+def calculus_tensors(leaves: int = 6) -> st.SearchStrategy[Tensor]:
+    """Any tensor expression of few free edges, derivatives and expectations anywhere inside."""
+    return st.recursive(
+        st.one_of(variables(), variables(1, 2), constants(), expectations()),
+        lambda parts: st.one_of(products(parts), products(parts), sums(parts), applications(parts), derivatives(parts)),
+        max_leaves=leaves,
+    ).filter(lambda t: t.order <= 3)
