@@ -42,9 +42,9 @@ class Pricing:
             node = self.graph.nodes[member]
             size = _size(node)
             found = (size, 0) if self.dims is None else (self._operations(node, member), size)
-            if member in self.graph.unstable and isinstance(node, Application):
-                found = (found[0] + _UNSTABLE, found[1])
             self._prices[member] = found
+        if member in self.graph.unstable and isinstance(self.graph.nodes[member], Application):
+            return found[0] + _UNSTABLE, found[1]
         return found
 
     def _number(self, dim: Poly) -> int:
@@ -104,9 +104,9 @@ def _is_negation(node: Network) -> bool:
 class Extraction:
     """The cheapest members, for `roots` together. Costs are strictly positive, so what is chosen has no cycle."""
 
-    def __init__(self, graph: EGraph, roots: Sequence[Ref], dims: Mapping[str, int] | None) -> None:
+    def __init__(self, graph: EGraph, roots: Sequence[Ref], pricing: Pricing) -> None:
         self.graph = graph
-        self.pricing = Pricing(graph, dims)
+        self.pricing = pricing
         self.roots = [graph.root(h) for h, _ in roots]
         self.chosen: dict[Handle, Handle] = {}
         self._cost: dict[Handle, Price] = {}

@@ -12,7 +12,7 @@ from tensorgrad.calculus import expand
 from tensorgrad.diagram import Handle, insert
 from tensorgrad.egraph import search
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.extract import Extraction
+from tensorgrad.extract import Extraction, Pricing
 from tensorgrad.notation import parse_conditions, parse_scope
 from tensorgrad.rule import library
 
@@ -106,7 +106,7 @@ def test_extraction_is_near_the_optimum(
     graph = found.graph
     refs = [insert(graph, t) for t in tensors]
     graph.rebuild()
-    extraction = Extraction(graph, refs, dims if sized else None)
+    extraction = Extraction(graph, refs, Pricing(graph, dims if sized else None))
     assert extraction.cost is not None
     weight = 1e-6 if sized else 1e-3
     reached = extraction.cost[0] + weight * extraction.cost[1]
@@ -124,7 +124,7 @@ def test_what_is_chosen_can_be_built(texts: list[str], let: str, facts: str, dim
     t = expand(tg.parse(texts[0], let=let), conditions=conditions)
     found = search.simplify(t, conditions=conditions, dims=dims, rules=library(), seconds=1.0, nodes=300)
     ref = insert(found.graph, t)
-    extraction = Extraction(found.graph, [ref], dims)
+    extraction = Extraction(found.graph, [ref], Pricing(found.graph, dims))
     order = extraction.needed(extraction.chosen)
     assert order is not None
     assert order[-1] == found.graph.root(ref[0])
@@ -141,7 +141,7 @@ def test_shared_parts_are_paid_once() -> None:
     graph = EGraph()
     ref = insert(graph, t)
     one = insert(graph, tg.parse("exp(A)", let="A : n n"))
-    together = Extraction(graph, [ref, one], {"n": 10}).cost
-    alone = Extraction(graph, [ref], {"n": 10}).cost
+    together = Extraction(graph, [ref, one], Pricing(graph, {"n": 10})).cost
+    alone = Extraction(graph, [ref], Pricing(graph, {"n": 10})).cost
     assert alone is not None
     assert together == alone

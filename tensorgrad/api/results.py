@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tensorgrad.egraph.partial import Assumption
     from tensorgrad.numeric import Counterexample
 
-Stopped = Literal["goal", "saturated", "seconds", "nodes", "rounds"]
+Stopped = Literal["goal", "saturated", "stalled", "seconds", "nodes", "rounds"]
 Status = Literal["proved", "refuted", "open", "error"]
 
 

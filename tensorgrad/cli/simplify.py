@@ -76,4 +76,6 @@ def summary(result: Result) -> list[tuple[str, str]]:
 def _why(result: Result) -> str:
     if result.stopped in ("goal", "saturated"):
         return result.stopped
+    if result.stopped == "stalled":
+        return "stalled: factoring and distributing go on, but brought nothing cheaper"
     return f"{result.stopped}: the budget ran out, this is the best form so far"

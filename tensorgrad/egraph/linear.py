@@ -23,12 +23,16 @@ Choice = tuple[tuple[int, Handle], ...]
 MOST_TERMS = 256
 """A product of sums with more terms than this is distributed one sum at a time."""
 
+FEW_TERMS = 16
+"""Where a cheaper form is sought, not a proof, a product of more than two sums with more terms than this stays."""
+
 
 class Linear:
     """The built-in moves on one e-graph; each node is moved once for each state of its operands' classes."""
 
-    def __init__(self, graph: EGraph) -> None:
+    def __init__(self, graph: EGraph, few: bool = False) -> None:
         self.graph = graph
+        self._few = few
         self._inlined: set[tuple[Handle, tuple[Handle, ...]]] = set()
         self._paths: dict[Handle, frozenset[Handle]] = {}
         self._distributed: set[tuple[Handle, Choice]] = set()
@@ -198,6 +202,8 @@ class Linear:
             return []
         first: Choice = tuple((k, forms[k][0]) for k in sums)
         count = prod(_length(graph, member) for _, member in first)
+        if self._few and len(sums) > 2 and count > FEW_TERMS:
+            return []
         choices: list[Choice] = [first] if count <= MOST_TERMS else []
         if (each or not choices) and len(sums) > 1:
             choices += [((k, forms[k][0]),) for k in sums]

@@ -18,11 +18,14 @@ from tensorgrad.egraph.graph import BudgetSpentError, EGraph
 from tensorgrad.egraph.linear import Linear
 from tensorgrad.egraph.rewriting import Proposal, Rewriter
 
-Stopped = Literal["goal", "saturated", "seconds", "nodes", "rounds"]
+Stopped = Literal["goal", "saturated", "stalled", "seconds", "nodes", "rounds"]
 Goal = Callable[[], bool]
 
 WAVES = 12
 """Times that the schedule goes on to identities, distribution and factoring before it stops by itself."""
+
+PATIENCE = 2
+"""Waves of factoring without a cheaper form after which a search for one ends."""
 
 EXPLORED = 64
 """Proposals of undirected identities applied in one round; the rest wait for the next."""
@@ -41,6 +44,8 @@ class Saturation:
     each_sum: bool = False
     fused: bool = False
     """Stable functions stay closed, unless what they open to is there from the start and may cancel against it."""
+    price: Callable[[], object] | None = None
+    """The price of the best form so far: when `PATIENCE` waves of factoring have not lowered it, the run ends."""
     waves: int = WAVES
     done_rounds: int = 0
     facts: Facts = field(init=False)
@@ -53,12 +58,14 @@ class Saturation:
     _to_factor: list[Handle] = field(default_factory=list[Handle])
     _to_take_apart: list[Handle] = field(default_factory=list[Handle])
     _seen: int = 1
+    _best: object = None
+    _idle: int = 0
     _given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.facts = Facts(self.graph, self.engine.fact_rules)
         self.rewriter = Rewriter(self.graph, self.facts)
-        self.linear = Linear(self.graph)
+        self.linear = Linear(self.graph, few=self.price is not None)
         self.factors = Factoring(self.graph)
         self.basis = Basis(self.graph)
 
@@ -71,11 +78,16 @@ class Saturation:
                 if self.goal():
                     return "goal"
                 if not self._round():
-                    return "goal" if self.goal() else "saturated" if self.waves > 0 else "rounds"
+                    return "goal" if self.goal() else self._why()
                 self.done_rounds += 1
             return "rounds"
         except BudgetSpentError as spent:
             return "goal" if self.goal() else spent.args[0]
+
+    def _why(self) -> Stopped:
+        if self._idle >= PATIENCE:
+            return "stalled"
+        return "saturated" if self.waves > 0 else "rounds"
 
     @property
     def dropped(self) -> int:
@@ -107,7 +119,18 @@ class Saturation:
         if not (self._to_distribute or taking_apart or self._waiting or self._to_factor) or self.waves <= 0:
             return False
         self.waves -= 1
-        return self._distribute() or self._take_apart() or self._explore() or self._factor()
+        if self._distribute() or self._take_apart() or self._explore():
+            return True
+        return not self._stalls() and self._factor()
+
+    def _stalls(self) -> bool:
+        """Whether the last waves of factoring brought nothing cheaper."""
+        if self.price is None:
+            return False
+        found = self.price()
+        self._idle = self._idle + 1 if found == self._best else 0
+        self._best = found
+        return self._idle >= PATIENCE
 
     def _new_nodes(self) -> bool:
         """Write out what new nodes, and users of classes that gained forms, can have written out."""

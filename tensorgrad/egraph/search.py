@@ -17,7 +17,7 @@ from tensorgrad.egraph.partial import DEFINED, Assumption, Said, assumptions, co
 from tensorgrad.egraph.rephrase import Rephrasing
 from tensorgrad.egraph.saturate import Saturation, Stopped
 from tensorgrad.errors import FactError
-from tensorgrad.extract import Extraction
+from tensorgrad.extract import Extraction, Pricing
 from tensorgrad.notation import Condition
 from tensorgrad.rule import RuleSet
 from tensorgrad.sizes import ONE
@@ -74,13 +74,22 @@ def simplify(
     try:
         assumed, equations = _state(graph, [t], conditions)
         ref = insert(graph, t)
-        run = Saturation(graph, engine, equations, goal=lambda: False, each_sum=bool(dims), fused=True)
+        pricing = Pricing(graph, dims or None)
+        run = Saturation(
+            graph,
+            engine,
+            equations,
+            goal=lambda: False,
+            each_sum=bool(dims),
+            fused=True,
+            price=lambda: Extraction(graph, [ref], pricing).cost,
+        )
         stopped = run.run()
     finally:
         engine.tables.end()
     graph.limit *= 2
     graph.deadline = time.monotonic() + 60
-    extraction = Extraction(graph, [ref], dims or None)
+    extraction = Extraction(graph, [ref], pricing)
     steps, names = Explainer(graph).extraction(ref[0], extraction.chosen)
     classes, live = graph.statistics()
     edges = [t.edges[list(ref[1]).index(p)] for p in range(len(ref[1]))]
@@ -215,7 +224,7 @@ def _expressions(conditions: Sequence[Condition]) -> list[Tensor]:
 
 
 def _simplest(graph: EGraph, sides: Iterable[tuple[Ref, Tensor]]) -> list[Tensor]:
-    return [Extraction(graph, [ref], None).tensor(ref, t.edges) for ref, t in sides]
+    return [Extraction(graph, [ref], Pricing(graph, None)).tensor(ref, t.edges) for ref, t in sides]
 
 
 def _aligned(ref: Ref, left: Tensor, right: Tensor) -> Ref:
