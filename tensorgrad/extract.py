@@ -41,7 +41,7 @@ class Pricing:
         if found is None:
             node = self.graph.nodes[member]
             size = _size(node)
-            found = (size, 0) if self.dims is None else (self._operations(node, member), size)
+            found = (size, _signs(node)) if self.dims is None else (self._operations(node, member), size)
             self._prices[member] = found
         if member in self.graph.unstable and isinstance(self.graph.nodes[member], Application):
             return found[0] + _UNSTABLE, found[1]
@@ -80,7 +80,7 @@ def _size(node: Node) -> int:
         case Application():
             return 1 + len(node.args)
         case Network():
-            if _is_negation(node):
+            if is_negation(node):
                 return 0  # a sign is written as a term's or factor's own
             touched = {e for _, legs in node.operands for e in legs}
             constant = len(set(node.boundary) - touched) * (2 if node.operands else 1)  # outer(ones[n], x): two words
@@ -94,7 +94,15 @@ def _size(node: Node) -> int:
             return max(1, len(node.terms) + scaled)
 
 
-def _is_negation(node: Network) -> bool:
+def _signs(node: Node) -> int:
+    """Signs of a product: they take no symbol, but decide ties."""
+    return int(isinstance(node, Network) and node.coefficient.is_monomial and node.coefficient.terms[0][1] < 0)
+
+
+def is_negation(node: Node) -> bool:
+    """Whether a node is another one with the opposite sign."""
+    if not isinstance(node, Network):
+        return False
     if len(node.operands) != 1 or not (node.coefficient.is_constant and node.coefficient.number == -1):
         return False
     _, legs = node.operands[0]
@@ -210,9 +218,9 @@ class Extraction:
         sharing = _Sharing(self, order)
         for _ in range(_SWEEPS):
             improved = False
-            for root in list(sharing.position):
+            for root in sorted(sharing.position, key=lambda r: self._cost[r], reverse=True):
                 for member in self.members(root) if root in sharing.position else ():
-                    improved = sharing.swap(root, member) or improved
+                    improved = sharing.swap(root, member) or sharing.swap_negation(root, member) or improved
             if not improved:
                 return
 
@@ -269,6 +277,22 @@ class _Sharing:
         self.chosen[root] = old
         self._bring(self.extraction.parts(old), self.extraction.own(old))
         self._free(parts, self.extraction.own(member))
+        return False
+
+    def swap_negation(self, root: Handle, member: Handle) -> bool:
+        """Choose a member that is -x, with another form of x than the cheapest one alone, which may contain the class."""
+        extraction = self.extraction
+        if member == self.chosen[root] or not is_negation(extraction.graph.nodes[member]):
+            return False
+        (part,) = extraction.parts(member)
+        if self.users.get(part) or part not in self.chosen:
+            return False
+        old = self.chosen[part]
+        for form in extraction.members(part):
+            self.chosen[part] = form
+            if all(p in self.chosen for p in extraction.parts(form)) and self.swap(root, member):
+                return True
+        self.chosen[part] = old
         return False
 
     def _reaches(self, parts: Sequence[Handle], root: Handle) -> bool:

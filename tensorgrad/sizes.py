@@ -223,7 +223,7 @@ def _divide(a: Poly, b: Poly) -> Poly | None:
 
 
 def _text(terms: Iterable[tuple[Monomial, Fraction]]) -> str:
-    ordered = sorted(terms, key=lambda t: (-sum(e for _, e in t[0]), t[0]))
+    ordered = sorted(terms, key=lambda t: (-sum(e for _, e in t[0]), t[1] < 0, t[0]))
     parts: list[str] = []
     for monomial, coefficient in ordered:
         factors = [s if e == 1 else f"{s}**{e}" if e > 0 else f"{s}**({e})" for s, e in monomial]
@@ -297,6 +297,57 @@ def content_of(polys: Iterable[Poly]) -> Poly:
     exponents = [dict(m) for m, _ in terms]
     common = [(s, min(e.get(s, 0) for e in exponents)) for s in sorted({s for e in exponents for s in e})]
     return Poly({tuple((s, e) for s, e in common if e): Fraction(numerator, denominator)})
+
+
+def means_in(terms: Iterable[tuple[Poly, Poly]]) -> Poly:
+    """For coefficients of terms, each with the number of entries that the term sums: what to multiply `content_of` by.
+
+    A size (or a prime) is taken out as often as the term has it that grows least with it; among equals, the term that
+    has it most. So whatever all coefficients are multiplied by is taken out, and a mean's 1/n is not.
+
+    >>> n = Poly.symbol("n")
+    >>> content_of([ONE, n.inverse()]), means_in([(ONE, ONE), (n.inverse(), n)])
+    (Poly('n**(-1)'), Poly('n'))
+    """
+    pairs = list(terms)
+    factor = ONE
+    for base in sorted({b for _, weight in pairs for b in _bases(weight)}, key=str):
+        own = [_exponent(c, base) for c, _ in pairs]
+        grown = [mine + _exponent(weight, base) for mine, (_, weight) in zip(own, pairs, strict=True)]
+        taken = max(mine for mine, whole in zip(own, grown, strict=True) if whole == min(grown))
+        unit = Poly.symbol(base) if isinstance(base, str) else Poly.constant(base)
+        factor = factor * unit ** (taken - min(own))
+    return factor
+
+
+@lru_cache(maxsize=4096)
+def _bases(weight: Poly) -> tuple[str | int, ...]:
+    """The symbols and prime numbers that divide a size."""
+    content = content_of((weight,))
+    monomial, number = content.terms[0]
+    whole, found, prime = number.numerator, list[str | int](s for s, _ in monomial), 2
+    while whole > 1:
+        if prime * prime > whole:
+            prime = whole
+        if whole % prime == 0:
+            found.append(prime)
+            while whole % prime == 0:
+                whole //= prime
+        prime += 1
+    return tuple(found)
+
+
+def _exponent(p: Poly, base: str | int) -> int:
+    """How often a symbol or a prime number divides a polynomial."""
+    monomial, number = content_of((p,)).terms[0]
+    if isinstance(base, str):
+        return dict(monomial).get(base, 0)
+    exponent, top, bottom = 0, number.numerator, number.denominator
+    while top % base == 0:
+        top, exponent = top // base, exponent + 1
+    while bottom % base == 0:
+        bottom, exponent = bottom // base, exponent - 1
+    return exponent
 
 
 def as_poly(value: Poly | int | Fraction) -> Poly:

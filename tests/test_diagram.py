@@ -690,3 +690,15 @@ def test_edges_and_sizes_must_agree() -> None:
     assert Variable("A", i="n", j="m") != Variable("A", i="n", k="m")
     assert Variable("x", i="n") != Variable("x", i="m")
     assert parsed("A @ x") != parsed("x")
+
+
+@pytest.mark.parametrize("n", ["n", 6])
+def test_sums_are_known_whatever_they_are_multiplied_by(n: str | int) -> None:
+    """A mean's 1/n stays inside its sum, and every multiple of the sum is a multiple of one diagram."""
+    x = Variable("x", i=n)
+    size = tg.Tensor(tg.symbols(n)) if isinstance(n, str) else tg.Tensor(n)
+    total = tg.F.sum(x, "i", keepdims=True)
+    assert size * (x - tg.F.mean(x, "i", keepdims=True)) == size * x - total
+    assert (x - total / size) * (x - total / size) * size * size == (size * x - total) ** 2
+    assert 2 * x - total / size == (2 * size * x - total) / size
+    assert str((x - total / size) * tg.F.exp(x)).count("**") == 0

@@ -371,3 +371,29 @@ def test_a_step_plans_again_for_new_sizes_unless_they_are_fixed() -> None:
     torch.testing.assert_close(free(values).out, fixed(values).out)
     assert free.plan.dims == {"k": 2, "m": 9, "n": 9}
     assert fixed.plan.dims == {"k": 50, "m": 2, "n": 2}
+
+
+@pytest.mark.parametrize("size", ["d", 1024])
+def test_means_stay_means_through_many_layers(size: str | int) -> None:
+    """Were x - sum(x) / d written (d * x - sum(x)) / d, four layers of normalisation would compute with d**32."""
+    s, d = 5, 1024
+    X, T = Variable("X", s="s", d=size), Variable("T", s="s", d=size)
+    weights = [Variable(f"W{k}", d=size, e=size) for k in range(4)]
+    out: Tensor = X
+    for w in weights:
+        out = tg.F.layer_norm(out + tg.F.relu(out @ w).rename(e="d"), "d")
+    loss = tg.F.sum((out - T) ** 2)
+    step = compile(loss=loss, **{w.name: g for w, g in zip(weights, tg.grad(loss, weights), strict=True)})
+    torch.manual_seed(0)
+    values = {"X": torch.randn(s, d), "T": torch.randn(s, d)}
+    values |= {w.name: torch.randn(d, d) / 32 for w in weights}
+    found = step(**values)
+    leaves = {w.name: values[w.name].clone().requires_grad_() for w in weights}
+    y = values["X"]
+    for w in leaves.values():
+        y = torch.nn.functional.layer_norm(y + torch.relu(y @ w), (d,), eps=0)
+    expected = ((y - values["T"]) ** 2).sum()
+    expected.backward()
+    torch.testing.assert_close(found.loss, expected.detach(), rtol=1e-5, atol=1e-5)
+    for name, leaf in leaves.items():
+        torch.testing.assert_close(getattr(found, name), leaf.grad, rtol=1e-3, atol=1e-3)

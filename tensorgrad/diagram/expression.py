@@ -143,10 +143,7 @@ class Expressions:
         """Instead of -c * (x - y) show c * (y - x): the coefficient, and the position of the sum to be negated."""
         if node.coefficient.is_monomial and node.coefficient.terms[0][1] < 0:
             for position, (handle, _) in enumerate(node.operands):
-                shown = self.done[self._target(handle)[0]] if handle >= FLAT else None
-                while isinstance(shown, Rename):
-                    shown = shown.tensor
-                if isinstance(shown, Sum) and min(shown.weights) < 0:
+                if handle >= FLAT and _sum_within(self.done[self._target(handle)[0]]) is not None:
                     return -node.coefficient, position
         return node.coefficient, -1
 
@@ -176,14 +173,34 @@ class Expressions:
         return Sum(tuple(terms), tuple(weights))
 
 
+def _sum_within(t: Tensor) -> list[tuple[Tensor, int]] | None:
+    """The way from a tensor down through products to a sum with a negative weight: (node, position of the next one)."""
+    stack: list[list[tuple[Tensor, int]]] = [[(t, 0)]]
+    while stack:
+        way = stack.pop()
+        node = way[-1][0]
+        if isinstance(node, Sum):
+            if min(node.weights) < 0:
+                return way
+        elif isinstance(node, Rename | Product):
+            stack += [[*way[:-1], (node, k), (child, 0)] for k, child in reversed(list(enumerate(node.children)))]
+    return None
+
+
 def _negated(t: Tensor) -> Tensor:
-    """A renamed sum with the opposite weights."""
-    inner = t
-    while isinstance(inner, Rename):
-        inner = inner.tensor
+    """A tensor with the opposite sign: the weights of the sum that `_sum_within` finds are negated."""
+    way = _sum_within(t)
+    assert way is not None
+    inner = way[-1][0]
     assert isinstance(inner, Sum)
     order = sorted(range(len(inner.terms)), key=lambda k: inner.weights[k] > 0)
-    return renamed(Sum(tuple(inner.terms[k] for k in order), tuple(-inner.weights[k] for k in order)), t.edges)
+    new: Tensor = Sum(tuple(inner.terms[k] for k in order), tuple(-inner.weights[k] for k in order))
+    for node, k in reversed(way[:-1]):
+        if isinstance(node, Product):
+            new = Product((*node.factors[:k], new, *node.factors[k + 1 :]), node.edges)
+        else:
+            new = renamed(new, node.edges)
+    return new
 
 
 def _flat(node: Network, legs: Sequence[int], edge_names: Sequence[str]) -> list[Tensor]:

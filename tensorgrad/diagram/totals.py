@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from tensorgrad.diagram.canonical import Form, canonical
 from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.nodes import Handle, Legs, Network, Ref, Total
 from tensorgrad.diagram.symmetry import Signed, closure, inverse
-from tensorgrad.sizes import MINUS_ONE, ONE, ZERO, Poly, content_of
+from tensorgrad.sizes import MINUS_ONE, ONE, ZERO, Poly, content_of, means_in
 
 if TYPE_CHECKING:
     from tensorgrad.diagram.store import Store
@@ -127,7 +128,7 @@ def _diagonal(store: Store, handle: Handle, legs: Legs, keep: Sequence[int]) -> 
 
 
 def _canonical(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> Ref:
-    content = content_of(merged.values())
+    content = _content(store, merged)
     if content is not ONE:
         unit = content.inverse()
         merged = {key: c * unit for key, c in merged.items()}
@@ -146,6 +147,29 @@ def _canonical(store: Store, merged: Terms, dims: tuple[Poly, ...]) -> Ref:
     ref: Ref = (handle, inverse(form.edges))
     coefficient = content if candidates[best] > 0 else content * MINUS_ONE
     return store.scaled(coefficient, ref) if coefficient is not ONE else ref
+
+
+def _content(store: Store, merged: Terms) -> Poly:
+    """What leaves the sum: the largest common divisor, but no size that makes a mean of a term's sum.
+
+    x - sum(x) / n stays as it is: were it (n * x - sum(x)) / n, products of such sums would grow like powers of n.
+    """
+    content = content_of(merged.values())
+    weights = [(c, _summed(store, handle)) for (handle, _), c in merged.items()]
+    if all(weight is ONE for _, weight in weights):
+        return content
+    return content * means_in(weights)
+
+
+def _summed(store: Store, handle: Handle) -> Poly:
+    """How many entries a term sums to one, counted along as many edges of a size as the term has free: a mean's n."""
+    network, total = store.network_of(handle), ONE
+    if network is not None:
+        free = Counter(network.dims[e] for e in network.boundary)
+        summed = Counter(dim for e, dim in enumerate(network.dims) if e not in network.boundary)
+        for dim in sorted(summed & free):
+            total = total * dim ** min(summed[dim], free[dim])
+    return total
 
 
 def _sign(store: Store, merged: Terms) -> int:

@@ -97,7 +97,7 @@ def to_text(t: Tensor) -> str:
     >>> to_text(Variable("A", i="n", j="m") @ Variable("x", j="m"))
     'A @ x'
     """
-    return _finished(t, _print(t, t.edges))
+    return _print(t, t.edges)
 
 
 def to_exact_text(t: Tensor) -> str:
@@ -154,7 +154,7 @@ def _print(t: Tensor, order: Order | None, indices: bool = False) -> str:
 
 
 def _finished(t: Tensor, text: str) -> str:
-    """Size symbols that neither a declaration nor a size in the text says are written `sum(ones[n])`."""
+    """Size symbols that neither a declaration nor a size in the text says are written `sum(ones[n])`, to be read back."""
     declared: set[str] = set()
     symbols: set[str] = set()
     for node in walk(t):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -9,6 +10,9 @@ from typing import NamedTuple
 from tensorgrad.sizes import Poly, rational_text
 
 ADD, MUL, UNARY, POWER, ATOM = 1, 2, 3, 4, 5
+
+MOST_COPIES = 6
+"""Equal factors that are written as a power."""
 
 
 class Text(NamedTuple):
@@ -79,9 +83,21 @@ def split_coefficient(value: Poly) -> tuple[bool, list[Text], list[Text]]:
     )
 
 
+def powers(factors: Sequence[Text]) -> list[Text]:
+    """Factors that are written alike as a power of one; beyond `MOST_COPIES` a power is another node."""
+    counted = Counter(t.s for t in factors)
+    first = {t.s: t for t in reversed(factors)}
+    found: list[Text] = []
+    for s, count in counted.items():
+        copies = 1 < count <= MOST_COPIES
+        found += [raised(first[s], Text(str(count)))] if copies else [first[s]] * count
+    return found
+
+
 def product(coefficient: Poly, above: Sequence[Text], below: Sequence[Text], last: Text | None = None) -> Text:
     """`coefficient * above * ... * last / below`; `last` may be a chain of @, which is not put in parentheses."""
     negative, tops, bottoms = split_coefficient(coefficient)
+    above, below = powers(above), powers(below)
     if len(coefficient.terms) > 1 and not above and not below and last is None:
         return poly(coefficient)
     factors = [t.at_least(POWER) for t in (*tops, *above)]
