@@ -200,9 +200,26 @@ def test_missing_file() -> None:
     assert done.stderr == "error: nowhere.theorems: No such file or directory\n"
 
 
-def test_folder_as_file(tmp_path: Path) -> None:
+def test_prove_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.theorems").write_text("let A B : n n\ntrace  tr(A @ B) = tr(B @ A)\nbroken  tr(A @ ) = 1\n")
+    (tmp_path / "b.theorems").write_text("let A : n n\ndiffer  A.T != A\nopen  rank(A) = n\n")
+    (tmp_path / "notes.txt").write_text("no theorems")
     done = run("prove", str(tmp_path))
-    assert (done.exit_code, done.stderr) == (2, f"error: {tmp_path}: Is a directory\n")
+    assert done.exit_code == 2
+    assert f"{tmp_path}/a.theorems:3:" in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("1 proved, 1 refuted, 1 open, 1 error (1 refuted as claimed); seconds a goal: median ")
+    assert [a["status"] for a in rows("prove", str(tmp_path))] == ["proved", "error", "refuted", "open"]
+    assert [a["name"] for a in rows("prove", str(tmp_path), "--only", "d*")] == ["differ"]
+    (tmp_path / "a.theorems").unlink()
+    assert run("prove", str(tmp_path)).exit_code == 1  # one goal is open
+    assert run("prove", str(tmp_path), "--only", "differ").exit_code == 0
+
+
+def test_prove_a_folder_without_theorems(tmp_path: Path) -> None:
+    done = run("prove", str(tmp_path))
+    assert done.exit_code == 2
+    assert f"{tmp_path}: no .theorems files in this folder" in done.stderr
 
 
 # explain
