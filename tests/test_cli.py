@@ -84,6 +84,33 @@ def test_facts_are_reported_as_assumed() -> None:
     assert (answer["output"], answer["assumed"]) == ("x", ["invertible(A)"])
 
 
+PROFILE = ["rule", "matches", "new", "nodes", "seconds", "steps", "saving"]
+
+
+def test_profile_of_a_simplification() -> None:
+    words = ["simplify", "inv(A @ B) @ A @ B @ x", "--let", "A B : n n ; x : n", "--if", "invertible(A), invertible(B)"]
+    profile = {row["rule"]: row for row in rows(*words, "--dims", "n=300", "--profile")["profile"]}
+    assert all(list(row) == PROFILE for row in profile.values())
+    cancel = profile["inv-cancels-left"]
+    assert cancel["matches"] >= cancel["new"] >= cancel["steps"] == 1
+    assert cancel["saving"] > 300**3  # the whole of it: the inverse and the products
+    assert profile["inv-of-product"]["steps"] == 0  # it matched, and brought nothing
+    assert profile["find matches"]["seconds"] > 0
+    done = run(*words, "--profile")
+    assert "inv-cancels-left" in done.stdout and "(100 %)" in done.stdout
+    assert "profile" not in rows(*words)
+
+
+def test_profile_of_proofs() -> None:
+    words = ["prove", "det(A @ B) = det(B @ A)", "logdet(A @ B) = logdet(B @ A)", "--let", "A B : n n"]
+    one, other = rows(*words, "--profile")
+    assert {row["rule"] for row in one["profile"]} & {"det-of-product", "logdet-of-product"} == {"det-of-product"}
+    assert {row["rule"] for row in other["profile"]} & {"det-of-product", "logdet-of-product"} == {"logdet-of-product"}
+    done = run(*words, "--profile")
+    assert "det-of-product" in done.stdout.partition("profile")[2]
+    assert "logdet-of-product" in done.stdout.partition("profile")[2]
+
+
 # prove
 
 

@@ -9,8 +9,15 @@ from typing import Any
 import click
 
 from tensorgrad.cli.goals import Answer, answer, exit_code, read_goals
-from tensorgrad.cli.options import RuleOptions, expression_options, json_option, rule_options, time_option
-from tensorgrad.cli.output import print_json, print_table, progress
+from tensorgrad.cli.options import (
+    RuleOptions,
+    expression_options,
+    json_option,
+    profile_option,
+    rule_options,
+    time_option,
+)
+from tensorgrad.cli.output import print_json, print_profile, print_table, profile_json, progress
 from tensorgrad.cli.scoreboard import by_file, counted, print_details, print_failures, print_scoreboard
 
 SLOWEST = 5
@@ -23,6 +30,7 @@ SLOWEST = 5
 @click.option("--only", multiple=True, metavar="NAME", help="Only goals of files with this name or glob (repeatable).")
 @time_option
 @json_option
+@profile_option
 @rule_options
 @click.pass_context
 def prove(
@@ -33,6 +41,7 @@ def prove(
     only: tuple[str, ...],
     seconds: float,
     as_json: bool,
+    profile: bool,
     rules: RuleOptions,
 ) -> None:
     """Prove goals: each ARG is a file of theorems (or rules), a folder of them, or one goal `lhs = rhs [if facts]`.
@@ -47,20 +56,25 @@ def prove(
     A line that cannot be read is shown with its place, and the others are proved.
     Exit code: 0 when every = is proved and every != refuted, 1 when not, 2 for bad input (one bad line is enough).
     """
+    from tensorgrad.api import RunProfile
+
     goals = read_goals(arguments, let, if_, only)
     loaded = rules.load()
     answers = [answer(goal, loaded, seconds) for goal in progress(goals, "proving")]
     if as_json:
-        print_json([_row(a) for a in answers])
+        print_json([_row(a, profile) for a in answers])
     elif len(answers) == 1:
         _print_one(answers[0])
     else:
         _print_all(answers)
+    if profile and not as_json:
+        print_profile(sum((a.proof.profile for a in answers), RunProfile(())))
     ctx.exit(exit_code(answers))
 
 
-def _row(a: Answer) -> dict[str, Any]:
+def _row(a: Answer, profile: bool) -> dict[str, Any]:
     proof = a.proof
+    more = {"profile": profile_json(proof.profile)} if profile else {}
     return {
         "name": a.goal.name,
         "file": a.goal.file,
@@ -70,6 +84,7 @@ def _row(a: Answer) -> dict[str, Any]:
         "iterations": proof.iterations,
         "classes": proof.classes,
         "rules": list(proof.rules),
+        **more,
     }
 
 

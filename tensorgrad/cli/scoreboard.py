@@ -108,6 +108,9 @@ def print_details(a: Answer) -> None:
         click.echo(_indented(proof.reason))
     if proof.counterexample is not None:
         click.echo(_indented(str(proof.counterexample)))
+    elif proof.reached is not None:
+        for side, form in zip(("left", "right"), proof.reached, strict=True):
+            click.echo(f"  {side + ' side':<10} reached {form!r}")
 
 
 def _indented(text: str) -> str:
