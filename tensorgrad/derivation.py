@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -38,19 +38,27 @@ class Derivation:
         start = (repr(self.steps[0].before), "", "")
         return [start, *((repr(step.after), step.rule, step.source) for step in self.steps)]
 
-    def framed(self, before: Tensor, start: Tensor, end: Tensor, after: Tensor) -> Derivation:
+    def framed(
+        self,
+        before: Tensor,
+        start: Tensor,
+        end: Tensor,
+        after: Tensor,
+        leaves: Sequence[Iterable[str]] = ((), ()),
+    ) -> Derivation:
         """The same from `before` to `after`, which became `start` and `end` by differentiation (if they changed).
 
-        The first and last expressions are shown as they were written, not as the canonical form prints them.
+        `leaves` are the leaf derivatives taken at the start and at the end: the sources of these two steps. The first
+        and last expressions are shown as they were written, not as the canonical form prints them.
         """
         steps = list(self.steps)
         if steps:
             steps[0] = replace(steps[0], before=start)
             steps[-1] = replace(steps[-1], after=end)
         if before is not start:
-            steps.insert(0, Step("differentiate", "built in", before, start))
+            steps.insert(0, Step("differentiate", ", ".join(leaves[0]) or "built in", before, start))
         if after is not end:
-            steps.append(Step("differentiate", "built in", end, after))
+            steps.append(Step("differentiate", ", ".join(leaves[1]) or "built in", end, after))
         return Derivation(tuple(steps))
 
     def __iter__(self) -> Iterator[Step]:

@@ -84,6 +84,33 @@ def test_facts_are_reported_as_assumed() -> None:
     assert (answer["output"], answer["assumed"]) == ("x", ["invertible(A)"])
 
 
+PROFILE = ["rule", "matches", "new", "nodes", "seconds", "steps", "saving"]
+
+
+def test_profile_of_a_simplification() -> None:
+    words = ["simplify", "inv(A @ B) @ A @ B @ x", "--let", "A B : n n ; x : n", "--if", "invertible(A), invertible(B)"]
+    profile = {row["rule"]: row for row in rows(*words, "--dims", "n=300", "--profile")["profile"]}
+    assert all(list(row) == PROFILE for row in profile.values())
+    cancel = profile["inv-cancels-left"]
+    assert cancel["matches"] >= cancel["new"] >= cancel["steps"] == 1
+    assert cancel["saving"] > 300**3  # the whole of it: the inverse and the products
+    assert profile["inv-of-product"]["steps"] == 0  # it matched, and brought nothing
+    assert profile["find matches"]["seconds"] > 0
+    done = run(*words, "--profile")
+    assert "inv-cancels-left" in done.stdout and "(100 %)" in done.stdout
+    assert "profile" not in rows(*words)
+
+
+def test_profile_of_proofs() -> None:
+    words = ["prove", "det(A @ B) = det(B @ A)", "logdet(A @ B) = logdet(B @ A)", "--let", "A B : n n"]
+    one, other = rows(*words, "--profile")
+    assert {row["rule"] for row in one["profile"]} & {"det-of-product", "logdet-of-product"} == {"det-of-product"}
+    assert {row["rule"] for row in other["profile"]} & {"det-of-product", "logdet-of-product"} == {"logdet-of-product"}
+    done = run(*words, "--profile")
+    assert "det-of-product" in done.stdout.partition("profile")[2]
+    assert "logdet-of-product" in done.stdout.partition("profile")[2]
+
+
 # prove
 
 
@@ -200,9 +227,26 @@ def test_missing_file() -> None:
     assert done.stderr == "error: nowhere.theorems: No such file or directory\n"
 
 
-def test_folder_as_file(tmp_path: Path) -> None:
+def test_prove_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.theorems").write_text("let A B : n n\ntrace  tr(A @ B) = tr(B @ A)\nbroken  tr(A @ ) = 1\n")
+    (tmp_path / "b.theorems").write_text("let A : n n\ndiffer  A.T != A\nopen  rank(A) = n\n")
+    (tmp_path / "notes.txt").write_text("no theorems")
     done = run("prove", str(tmp_path))
-    assert (done.exit_code, done.stderr) == (2, f"error: {tmp_path}: Is a directory\n")
+    assert done.exit_code == 2
+    assert f"{tmp_path}/a.theorems:3:" in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("1 proved, 1 refuted, 1 open, 1 error (1 refuted as claimed); seconds a goal: median ")
+    assert [a["status"] for a in rows("prove", str(tmp_path))] == ["proved", "error", "refuted", "open"]
+    assert [a["name"] for a in rows("prove", str(tmp_path), "--only", "d*")] == ["differ"]
+    (tmp_path / "a.theorems").unlink()
+    assert run("prove", str(tmp_path)).exit_code == 1  # one goal is open
+    assert run("prove", str(tmp_path), "--only", "differ").exit_code == 0
+
+
+def test_prove_a_folder_without_theorems(tmp_path: Path) -> None:
+    done = run("prove", str(tmp_path))
+    assert done.exit_code == 2
+    assert f"{tmp_path}: no .theorems files in this folder" in done.stderr
 
 
 # explain

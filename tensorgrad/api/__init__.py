@@ -3,6 +3,7 @@
 from tensorgrad.api.bench import Benchmark, Measured, benchmarks, measure
 from tensorgrad.api.gradients import grad, hvp
 from tensorgrad.api.planning import cost, plan
+from tensorgrad.api.profile import RuleProfile, RunProfile
 from tensorgrad.api.prove import prove
 from tensorgrad.api.results import Cost, Plans, PlanStep, Priced, Proof, Result, amount
 from tensorgrad.api.rules import select_rules, unmatched
@@ -20,6 +21,8 @@ __all__ = [
     "Priced",
     "Proof",
     "Result",
+    "RuleProfile",
+    "RunProfile",
     "Step",
     "amount",
     "benchmarks",

@@ -11,8 +11,9 @@ from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_e
 from tensorgrad.api.results import Cost, Plans, PlanStep, Priced
 from tensorgrad.api.written import Written
 from tensorgrad.calculus import expand
+from tensorgrad.cost import default_dims
 from tensorgrad.diagram import Store, expression, insert
-from tensorgrad.errors import SizeError
+from tensorgrad.errors import SizeError, UnsupportedError
 from tensorgrad.numeric import size_symbols
 from tensorgrad.rule import RuleSet, library
 from tensorgrad.runtime import plan as plan_of
@@ -29,6 +30,15 @@ def price(t: Tensor, dims: Mapping[str, int]) -> Cost:
     for step in plan.program.steps:
         total = total + plan.program.symbolic_flops(step)
     return Cost(total, plan.program.symbolic_peak(plan.dims))
+
+
+def operations(t: Tensor, dims: Mapping[str, int]) -> int | None:
+    """The operations of `price` as a number, at large sizes where none are given; None for what has no plan."""
+    try:
+        found = price(t, {**default_dims(size_symbols(t)), **dims}).flops
+    except UnsupportedError:
+        return None
+    return found if isinstance(found, int) else None
 
 
 def written_price(t: Tensor, dims: Mapping[str, int]) -> Cost:

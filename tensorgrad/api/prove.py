@@ -45,8 +45,10 @@ def prove(
     claim = parse_claim(goal, let, if_) if isinstance(goal, str) else goal
     if claim.right is None:
         raise UnsupportedError(f"a proof of {claim.text}: a goal is an equation; `tensorgrad check` tests fact rules")
+    leaves: tuple[dict[str, None], dict[str, None]] = ({}, {})
     try:
-        left, right = (expand(side, conditions=claim.conditions) for side in (claim.left, claim.right))
+        left = expand(claim.left, conditions=claim.conditions, used=leaves[0])
+        right = expand(claim.right, conditions=claim.conditions, used=leaves[1])
     except UnsupportedError as missing:
         # The numbers need no symbolic derivative: they may still refute the goal.
         seen = _counterexample(claim.left, claim.right, claim)
@@ -70,9 +72,11 @@ def prove(
         seconds=perf_counter() - start,
         iterations=found.rounds,
         classes=found.classes,
-        rules=found.rules if found.proved else (),
-        derivation=found.derivation.framed(claim.left, left, right, claim.right) if found.proved else None,
+        rules=tuple(dict.fromkeys((*leaves[0], *leaves[1], *found.rules))) if found.proved else (),
+        derivation=found.derivation.framed(claim.left, left, right, claim.right, leaves) if found.proved else None,
         counterexample=seen,
+        reached=None if found.proved else (found.left, found.right),
+        tallies=found.graph.profile.tallies,
         reason=reason or ("" if status != "open" else _open(found.stopped)),
     )
 

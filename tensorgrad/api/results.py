@@ -15,7 +15,9 @@ from tensorgrad.tensor import Tensor
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from tensorgrad.api.profile import RunProfile
     from tensorgrad.egraph.partial import Assumption
+    from tensorgrad.egraph.profile import Tally
     from tensorgrad.numeric import Counterexample
 
 Stopped = Literal["goal", "saturated", "stalled", "seconds", "nodes", "rounds"]
@@ -90,6 +92,14 @@ class Result:
         """The cost of the tensor found."""
         return self.after
 
+    @cached_property
+    def profile(self) -> RunProfile:
+        """What each rule did in the run, and how much of the saving it brought (sizes not given are chosen large)."""
+        from tensorgrad.api.planning import operations
+        from tensorgrad.api.profile import profile_of
+
+        return profile_of(self.egraph.profile.tallies, self.derivation, lambda t: operations(t, self.dims))
+
     def __str__(self) -> str:
         lines = [repr(self.tensor), f"  {self.before}  ->  {self.after}"]
         if self.assumed:
@@ -110,7 +120,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The answer to a goal: proved (with a derivation), refuted (with a counterexample), open, or an error."""
+    """The answer to a goal: proved (with a derivation), refuted (with a counterexample), open, or an error.
+
+    `rules` are those of the proof, leaf derivatives too; `reached` are the simplest forms found of the two sides of a goal
+    that was not proved.
+    """
 
     status: Status
     seconds: float = 0.0
@@ -119,7 +133,16 @@ class Proof:
     rules: tuple[str, ...] = ()
     derivation: Derivation | None = None
     counterexample: Counterexample | None = None
+    reached: tuple[Tensor, Tensor] | None = None
     reason: str = ""
+    tallies: Mapping[str, Tally] = field(default_factory=dict[str, "Tally"], compare=False, repr=False)
+
+    @property
+    def profile(self) -> RunProfile:
+        """What each rule did in the search, and its steps in the derivation."""
+        from tensorgrad.api.profile import profile_of
+
+        return profile_of(self.tallies, self.derivation or Derivation())
 
     def __bool__(self) -> bool:
         return self.status == "proved"

@@ -49,7 +49,8 @@ def simplify(
     if objective != "flops":
         raise UnsupportedError(f"objective={objective!r}: the search minimises operations, objective='flops'")
     t, conditions = read_expression(expression, let, if_)
-    expanded = expand(t, conditions=conditions)
+    leaves: dict[str, None] = {}
+    expanded = expand(t, conditions=conditions, used=leaves)
     sizes = read_dims(dims, size_symbols(t))
     from tensorgrad.egraph import search
 
@@ -62,7 +63,7 @@ def simplify(
         nodes=nodes,
     )
     elapsed = perf_counter() - start
-    derivation = found.derivation.framed(t, expanded, found.tensor, found.tensor)
+    derivation = found.derivation.framed(t, expanded, found.tensor, found.tensor, (leaves, ()))
     verdict = Verdict(None, "not asked for")
     if verify:
         verdict = compare(t, expanded, found.tensor, conditions)

@@ -46,11 +46,17 @@ _UNFOLDED = 16
 """matpow(A, k) with a literal integer k is a product of |k| factors up to this k."""
 
 
-def expand(t: Tensor, rules: Iterable[Line] | None = None, conditions: Sequence[Condition] = ()) -> Tensor:
+def expand(
+    t: Tensor,
+    rules: Iterable[Line] | None = None,
+    conditions: Sequence[Condition] = (),
+    used: dict[str, None] | None = None,
+) -> Tensor:
     """`t` without Derivative nodes, derivatives of known functions (`d(tanh)(x)`) and expectations that can be taken.
 
     Args: t; rules, lines with leaf derivatives (the packaged `derivatives.rules` if None); conditions, facts known to
-    hold (some leaf derivatives need them: that of `adj` needs an invertible argument).
+    hold (some leaf derivatives need them: that of `adj` needs an invertible argument); used, where the names of the
+    leaf derivatives are noted that were taken.
     Raises UnsupportedError for functions without a leaf derivative, and for derivatives that cannot move into an E.
 
     >>> from tensorgrad.tensor import Product, Variable
@@ -63,7 +69,7 @@ def expand(t: Tensor, rules: Iterable[Line] | None = None, conditions: Sequence[
         t = by_definition(with_exchange(t, conditions))
     if not random and not any(_differentiated(n) for n in walk(t)):
         return t
-    templates = leaves(rules, conditions)
+    templates = leaves(rules, conditions, used)
     plain = _derived(t, templates)
     return eliminate(plain, lambda y, x, names: _differentiate(y, x, tuple(names), templates)) if random else plain
 

@@ -76,6 +76,8 @@ class Leaves:
     composites: dict[CompositeKey, Template] = field(default_factory=dict)
     known: tuple[Condition, ...] = ()
     """Facts that hold where the derivative is taken."""
+    used: dict[str, None] = field(default_factory=dict[str, None])
+    """Names of the lines that a derivative was taken by."""
 
     def read(self, line: Line) -> None:
         """Add a line; RuleError if it is not of a form above."""
@@ -214,15 +216,19 @@ def _packaged() -> Leaves:
     return found
 
 
-def leaves(lines: Iterable[Line] | None = None, known: Sequence[Condition] = ()) -> Leaves:
+def leaves(
+    lines: Iterable[Line] | None = None, known: Sequence[Condition] = (), used: dict[str, None] | None = None
+) -> Leaves:
     """The templates of these lines (those of the packaged `derivatives.rules` if None).
 
-    Lines that are not about the derivative of a function are left out, so a whole rule set may be given.
+    Lines that are not about the derivative of a function are left out, so a whole rule set may be given. In `used` the
+    names of the lines are noted that are used.
     """
+    used = used if used is not None else {}
     if lines is None:
         base = _packaged()
-        return Leaves(base.jacobians, base.traces, base.composites, tuple(known))
-    found = Leaves(known=tuple(known))
+        return Leaves(base.jacobians, base.traces, base.composites, tuple(known), used)
+    found = Leaves(known=tuple(known), used=used)
     for line in lines:
         node = peel(line.left, {e: e for e in line.left.edges})[0]
         if isinstance(node, Derivative) or (isinstance(node, Apply) and node.function.derivative):

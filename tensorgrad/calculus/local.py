@@ -62,6 +62,7 @@ def _apply(node: Apply, dependent: Collection[int], leaves: Leaves) -> Terms:
     found = _composite(node, leaves)
     if found is not None and not any(id(a) in dependent for a in found[1].args[1:]):
         template, middle, outer = found
+        leaves.used[template.name] = None
         for local in Instance(template, middle).terms(outer):
             yield middle.args[template.argument], local
         return
@@ -76,6 +77,7 @@ def _leaf(node: Apply, argument: int, leaves: Leaves) -> list[Local]:
     template = leaves.jacobians.get((function.name, function.derivative, argument))
     if template is not None and function.known:
         _require(template, node, leaves)
+        leaves.used[template.name] = None
         return Instance(template, node).terms(node.edges)
     if has_derivative_function(function, leaves):
         return [_opaque(node, argument)]
@@ -137,6 +139,7 @@ def traced(node: Apply, cotangent: Wired, leaves: Leaves) -> list[tuple[Wired, L
         return None
     if any(w in cotangent.legs or w in others for w in wires):
         return None
+    leaves.used[template.name] = None
     number: dict[int, int] = {}
     for wire in others:
         number.setdefault(wire, len(number))

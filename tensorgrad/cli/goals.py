@@ -51,13 +51,24 @@ class Answer:
 
 
 def is_file(argument: str) -> bool:
-    """Whether an argument of `prove` is a file, not a claim."""
+    """Whether an argument of `prove` is a file or a folder, not a claim."""
     if argument.endswith((".theorems", ".rules")):
         return True
     try:
         return Path(argument).exists()
     except (OSError, ValueError):  # a claim may be too long for a file name, or hold a null character
         return False
+
+
+def files_of(paths: Sequence[str]) -> list[str]:
+    """The files among the paths, and the theorem files of the folders, in order of name."""
+    found: list[str] = []
+    for path in map(Path, paths):
+        inside = sorted(path.glob("*.theorems")) if path.is_dir() else [path]
+        if not inside:
+            raise click.UsageError(f"{path}: no .theorems files in this folder")
+        found += map(str, inside)
+    return list(dict.fromkeys(found))
 
 
 def read_goals(arguments: Sequence[str], let: str, if_: str, only: Sequence[str]) -> list[Goal]:
@@ -70,7 +81,10 @@ def read_goals(arguments: Sequence[str], let: str, if_: str, only: Sequence[str]
     scope = parse_scope(let)
     goals: list[Goal] = []
     for argument in arguments:
-        goals += _goals_of_file(argument) if is_file(argument) else [_goal(argument, scope, if_)]
+        if is_file(argument):
+            goals += [goal for file in files_of([argument]) for goal in _goals_of_file(file)]
+        else:
+            goals.append(_goal(argument, scope, if_))
     if not only:
         return goals
     chosen = [g for g in goals if g.name is None or any(fnmatchcase(g.name, pattern) for pattern in only)]

@@ -103,4 +103,7 @@ time_option = click.option(
     metavar="S",
     help="Seconds to search (for each goal).",
 )
+profile_option = click.option(
+    "--profile", is_flag=True, help="Show what each rule did: matches, new nodes, time, its part of the saving."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +14,7 @@ import click
 from tensorgrad.sizes import Poly
 
 if TYPE_CHECKING:
-    from tensorgrad.api import Cost, Derivation, PlanStep, Priced, Result
+    from tensorgrad.api import Cost, Derivation, PlanStep, Priced, Result, RunProfile
 
 Item = TypeVar("Item")
 PIPE_WIDTH = 200
@@ -56,6 +57,18 @@ def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
     from rich.progress import track
 
     yield from track(items, description=label, console=Console(stderr=True), transient=True)
+
+
+def print_profile(profile: RunProfile) -> None:
+    """The table of `--profile`."""
+    from tensorgrad.api.profile import COLUMNS
+
+    print_table("profile", COLUMNS, profile.rows(), right=range(1, len(COLUMNS)))
+
+
+def profile_json(profile: RunProfile) -> list[dict[str, Any]]:
+    """`[{rule, matches, new, nodes, seconds, steps, saving}]`."""
+    return [{**asdict(r), "seconds": round(r.seconds, 6)} for r in profile.rules]
 
 
 def cost_json(cost: Cost) -> dict[str, Any]:

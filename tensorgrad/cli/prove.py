@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,19 @@ from typing import Any
 import click
 
 from tensorgrad.cli.goals import Answer, answer, exit_code, read_goals
-from tensorgrad.cli.options import RuleOptions, expression_options, json_option, rule_options, time_option
-from tensorgrad.cli.output import print_json, print_table, progress
+from tensorgrad.cli.options import (
+    RuleOptions,
+    expression_options,
+    json_option,
+    profile_option,
+    rule_options,
+    time_option,
+)
+from tensorgrad.cli.output import print_json, print_profile, print_table, profile_json, progress
+from tensorgrad.cli.scoreboard import by_file, counted, print_details, print_failures, print_scoreboard
+
+SLOWEST = 5
+"""Goals listed as the slowest when there are several files."""
 
 
 @click.command()
@@ -20,6 +30,7 @@ from tensorgrad.cli.output import print_json, print_table, progress
 @click.option("--only", multiple=True, metavar="NAME", help="Only goals of files with this name or glob (repeatable).")
 @time_option
 @json_option
+@profile_option
 @rule_options
 @click.pass_context
 def prove(
@@ -30,32 +41,40 @@ def prove(
     only: tuple[str, ...],
     seconds: float,
     as_json: bool,
+    profile: bool,
     rules: RuleOptions,
 ) -> None:
-    """Prove goals: each ARG is a file of theorems (or rules), or one goal `lhs = rhs [if facts]`.
+    """Prove goals: each ARG is a file of theorems (or rules), a folder of them, or one goal `lhs = rhs [if facts]`.
 
     \b
     tensorgrad prove "det(A @ B @ inv(A)) = det(B)" --let "A B : n n" --if "invertible(A)"
     tensorgrad prove --no-rules "tr(A @ B) = tr(B @ A)" --let "A B : n n"
     tensorgrad prove tests/theorems/intro.theorems --only "trace*" --json
+    tensorgrad prove tests/theorems
 
     A goal is proved, refuted by a counterexample, open, or an error. `lhs != rhs` asks for the counterexample.
-    Exit code: 0 when every = is proved and every != refuted, 1 when not, 2 for bad input.
+    A line that cannot be read is shown with its place, and the others are proved.
+    Exit code: 0 when every = is proved and every != refuted, 1 when not, 2 for bad input (one bad line is enough).
     """
+    from tensorgrad.api import RunProfile
+
     goals = read_goals(arguments, let, if_, only)
     loaded = rules.load()
     answers = [answer(goal, loaded, seconds) for goal in progress(goals, "proving")]
     if as_json:
-        print_json([_row(a) for a in answers])
+        print_json([_row(a, profile) for a in answers])
     elif len(answers) == 1:
         _print_one(answers[0])
     else:
         _print_all(answers)
+    if profile and not as_json:
+        print_profile(sum((a.proof.profile for a in answers), RunProfile(())))
     ctx.exit(exit_code(answers))
 
 
-def _row(a: Answer) -> dict[str, Any]:
+def _row(a: Answer, profile: bool) -> dict[str, Any]:
     proof = a.proof
+    more = {"profile": profile_json(proof.profile)} if profile else {}
     return {
         "name": a.goal.name,
         "file": a.goal.file,
@@ -65,6 +84,7 @@ def _row(a: Answer) -> dict[str, Any]:
         "iterations": proof.iterations,
         "classes": proof.classes,
         "rules": list(proof.rules),
+        **more,
     }
 
 
@@ -73,33 +93,21 @@ def _print_one(a: Answer) -> None:
     click.echo(f"{proof.status}{_marker(a)} in {proof.seconds:.3f} s")
     if proof.status == "proved":
         click.echo(f"  rules: {', '.join(proof.rules) or 'none, the canonical form decides'}")
-    _print_details(a)
+    print_details(a)
 
 
 def _print_all(answers: Sequence[Answer]) -> None:
-    rows = [
-        (a.proof.status + _marker(a), a.goal.name or a.goal.text, _where(a), f"{a.proof.seconds:.3f}", _rules(a))
-        for a in answers
-    ]
-    print_table("", ("status", "goal", "where", "seconds", "rules"), rows, right=(3,))
-    for a in answers:
-        if not a.as_hoped and a.proof.status in ("refuted", "error"):
-            click.echo(f"{a.goal.name or a.goal.text}: {a.proof.status}")
-            _print_details(a)
-    count = Counter(a.proof.status for a in answers)
-    click.echo(", ".join(f"{count[s]} {s}" for s in ("proved", "refuted", "open", "error") if count[s]))
-
-
-def _print_details(a: Answer) -> None:
-    proof = a.proof
-    if proof.reason:
-        click.echo(_indented(proof.reason))
-    if proof.counterexample is not None:
-        click.echo(_indented(str(proof.counterexample)))
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
+    """A row a goal, or of several files a row a file."""
+    if len(by_file(answers)) > 1:
+        print_scoreboard(answers, SLOWEST)
+    else:
+        rows = [
+            (a.proof.status + _marker(a), a.goal.name or a.goal.text, _where(a), f"{a.proof.seconds:.3f}", _rules(a))
+            for a in answers
+        ]
+        print_table("", ("status", "goal", "where", "seconds", "rules"), rows, right=(3,))
+        print_failures(answers)
+    click.echo(counted(answers))
 
 
 def _marker(a: Answer) -> str:

@@ -11,10 +11,11 @@ from tensorgrad.cli.options import (
     dims_option,
     expression_options,
     json_option,
+    profile_option,
     rule_options,
     time_option,
 )
-from tensorgrad.cli.output import print_json, result_json
+from tensorgrad.cli.output import print_json, print_profile, profile_json, result_json
 
 if TYPE_CHECKING:
     from tensorgrad.api import Result
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @dims_option
 @time_option
 @json_option
+@profile_option
 @rule_options
 def simplify(
     expression: str,
@@ -34,6 +36,7 @@ def simplify(
     dims: dict[str, int] | None,
     seconds: float,
     as_json: bool,
+    profile: bool,
     rules: RuleOptions,
 ) -> None:
     """Differentiate and simplify EXPR: the smallest form, or with --dims the cheapest.
@@ -50,11 +53,14 @@ def simplify(
 
     result = run(expression, let=let, if_=if_, dims=dims, rules=rules.load(), seconds=seconds, verify=True)
     if as_json:
-        print_json(result_json(result, expression))
+        shown = {"profile": profile_json(result.profile)} if profile else {}
+        print_json(result_json(result, expression) | shown)
     else:
         click.echo(repr(result.tensor))
         for label, text in summary(result):
             click.echo(f"  {label:<9} {text}")
+        if profile:
+            print_profile(result.profile)
 
 
 def summary(result: Result) -> list[tuple[str, str]]:

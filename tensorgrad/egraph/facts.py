@@ -101,6 +101,16 @@ class Facts:
                 return False
 
     def _by_rule(self, pattern: Pattern, ref: Ref, depth: int) -> bool:
+        tally = self.graph.profile.begin(pattern.rewrite.name)
+        try:
+            found = self._concludes(pattern, ref, depth)
+        finally:
+            self.graph.profile.end()
+        tally.matches += found
+        tally.new += found
+        return found
+
+    def _concludes(self, pattern: Pattern, ref: Ref, depth: int) -> bool:
         graph = self.graph
         order = len(pattern.root[1])
         root, perm = graph.resolve(ref)

@@ -16,6 +16,7 @@ from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, R
 from tensorgrad.diagram.store import Store
 from tensorgrad.diagram.symmetry import Signed, group
 from tensorgrad.egraph.partial import Said
+from tensorgrad.egraph.profile import Profile
 from tensorgrad.egraph.reasons import Applied, Congruent, Link
 from tensorgrad.errors import FactError, UnsoundError
 from tensorgrad.sizes import ONE, Poly
@@ -70,6 +71,7 @@ class EGraph(Store):
         self.stated = 0
         self.sayings: list[tuple[Ref, str, Said]] = []
         self.gained: dict[Handle, None] = {}
+        self.profile = Profile(lambda: len(self.nodes))
         self.unstable: set[Handle] = set()
         """Nodes first made by opening a stable function: to be proved with, not to be computed with."""
         self._parent: list[Ref | None] = [None]

@@ -15,6 +15,7 @@ from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.instantiate import instantiate
 from tensorgrad.egraph.match import EMPTY, Matcher, Substitution
 from tensorgrad.egraph.pattern import Pattern
+from tensorgrad.egraph.profile import Tally
 from tensorgrad.egraph.reasons import Applied
 from tensorgrad.sizes import ONE, Poly
 
@@ -37,12 +38,14 @@ class Rewriter:
     pending: list[tuple[Pattern, Handle, Substitution, Place]] = field(
         default_factory=list["tuple[Pattern, Handle, Substitution, Place]"]
     )
-    uses: dict[str, int] = field(default_factory=dict[str, int])
     _used: set[tuple[str, Handle]] = field(default_factory=set["tuple[str, Handle]"])
 
     def apply(self, proposal: Proposal) -> bool:
         """Apply one proposal everywhere it matches; whether anything new came of it."""
-        pattern, hints = proposal
+        with self.graph.profile.timed(proposal[0].rewrite.name) as tally:
+            return self._apply(*proposal, tally)
+
+    def _apply(self, pattern: Pattern, hints: Mapping[tuple[str, int], int], tally: Tally) -> bool:
         root = next((key for key in hints if key[1] == pattern.root[0] or key[0] == "class"), None)
         member = hints[root] if root is not None else 0
         if root is None or (member in self.graph.dead and root[0] != "class"):
@@ -57,7 +60,7 @@ class Rewriter:
         elif not once:
             matches = list(matches)
         for s, place in matches:
-            changed = self._use(pattern, member, s, place) or changed
+            changed = self._use(pattern, member, s, place, tally) or changed
             if changed and once:
                 self._used.add((pattern.rewrite.name, member))
                 break
@@ -74,7 +77,8 @@ class Rewriter:
         changed = False
         for pattern, member, s, place in waiting:
             if member not in self.graph.dead:
-                changed = self._use(pattern, member, s, place) or changed
+                with self.graph.profile.timed(pattern.rewrite.name) as tally:
+                    changed = self._use(pattern, member, s, place, tally) or changed
         return changed
 
     def _matches(
@@ -123,7 +127,7 @@ class Rewriter:
             for chosen, scale, s in _choose_terms(matcher, node, total, order, lift):
                 yield s, Place(order, dict(zip(lift, total.dims, strict=False)), None, chosen, scale)
 
-    def _use(self, pattern: Pattern, member: Handle, s: Substitution, place: Place) -> bool:
+    def _use(self, pattern: Pattern, member: Handle, s: Substitution, place: Place, tally: Tally) -> bool:
         graph = self.graph
         rewrite = pattern.rewrite
         graph.check_budget()
@@ -138,9 +142,9 @@ class Rewriter:
             graph.unstable.update(range(before, len(graph.nodes)))
         new = self._put(pattern, member, ref, place)
         changed = graph.union((member, own), new, Applied(rewrite.name, rewrite.source, s.descents))
-        if changed:
-            self.uses[rewrite.name] = self.uses.get(rewrite.name, 0) + 1
         graph.rebuild()
+        tally.matches += 1
+        tally.new += changed
         return changed
 
     def _holds(self, pattern: Pattern, s: Substitution, place: Place) -> bool:

@@ -16,6 +16,7 @@ from tensorgrad.egraph.factor import Factoring
 from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
 from tensorgrad.egraph.linear import Linear
+from tensorgrad.egraph.profile import DISTRIBUTING, EXPLORING, FACTORING, MATCHING, WRITING_OUT
 from tensorgrad.egraph.rewriting import Proposal, Rewriter
 
 Stopped = Literal["goal", "saturated", "stalled", "seconds", "nodes", "rounds"]
@@ -96,7 +97,9 @@ class Saturation:
 
     def _round(self) -> bool:
         """One round: the first kind of move that changes anything."""
-        proposals = self.engine.tables.step(self.graph)
+        timed = self.graph.profile.timed
+        with timed(MATCHING):
+            proposals = self.engine.tables.step(self.graph)
         self.facts.forget_denials()
         changed = self._new_nodes()
         for proposal in proposals:
@@ -119,9 +122,16 @@ class Saturation:
         if not (self._to_distribute or taking_apart or self._waiting or self._to_factor) or self.waves <= 0:
             return False
         self.waves -= 1
-        if self._distribute() or self._take_apart() or self._explore():
-            return True
-        return not self._stalls() and self._factor()
+        with timed(DISTRIBUTING):
+            changed = self._distribute()
+        if not changed:
+            with timed(EXPLORING):
+                changed = self._take_apart()
+        changed = changed or self._explore()
+        if changed or self._stalls():
+            return changed
+        with timed(FACTORING):
+            return self._factor()
 
     def _stalls(self) -> bool:
         """Whether the last waves of factoring brought nothing cheaper."""
@@ -134,6 +144,10 @@ class Saturation:
 
     def _new_nodes(self) -> bool:
         """Write out what new nodes, and users of classes that gained forms, can have written out."""
+        with self.graph.profile.timed(WRITING_OUT):
+            return self._written_out()
+
+    def _written_out(self) -> bool:
         graph = self.graph
         changed = False
         while self._seen < len(graph.nodes) or graph.gained:
