@@ -14,12 +14,13 @@ from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
 from tensorgrad.diagram.store import Store
-from tensorgrad.diagram.symmetry import Signed, group
+from tensorgrad.diagram.symmetry import Signed, fact_generators, group
 from tensorgrad.egraph.partial import Said
 from tensorgrad.egraph.profile import Profile
 from tensorgrad.egraph.reasons import Applied, Congruent, Link
 from tensorgrad.errors import FactError, UnsoundError
 from tensorgrad.sizes import ONE, Poly
+from tensorgrad.tensor import Fact
 
 
 class BudgetSpentError(Exception):
@@ -462,6 +463,12 @@ class EGraph(Store):
         if fact in ("symmetric", "skew") and len(perm) == 2:
             self._symmetric(handle, (0, 1), (1, 0), 1 if fact == "symmetric" else -1)
         return True
+
+    def assert_exchange(self, ref: Ref, fact: Fact) -> None:
+        """State that blocks of axes of a reference may be exchanged: `symmetric(0 2, 1 3)`, `antisymmetric(0,1)`."""
+        handle, perm = self.resolve(ref)
+        for permutation, sign in fact_generators(len(perm), [fact]):
+            self._symmetric(handle, perm, tuple(perm[a] for a in permutation), sign)
 
     def has_fact(self, ref: Ref, fact: str) -> bool:
         """Whether a fact of a reference is known."""

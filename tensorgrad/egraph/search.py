@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def prove(
     explain: bool = True,
 ) -> Outcome:
     """Whether two tensors without derivatives become one class."""
-    search = _Search(left, right, [left, right], conditions, rules, EGraph(seconds, nodes))
+    search = _Search(left, right, [left, right], conditions, rules, seconds, nodes)
     graph, first, second = search.graph, search.first, search.second
     proved = graph.same(first, second)
     explainer = Explainer(graph)
@@ -154,14 +155,18 @@ class _Search:
         written: Sequence[Tensor],
         conditions: Sequence[Condition],
         rules: RuleSet,
-        graph: EGraph,
+        seconds: float,
+        nodes: int,
     ) -> None:
-        self.graph, self.left = graph, left
         engine = Engine.of(rules, [*written, left, right, *_expressions(conditions)])
+        # The seconds are those of the search: what is stated must be in the graph before it.
+        graph = EGraph(math.inf, nodes)
+        self.graph, self.left = graph, left
         try:
             self.assumed, equations = _state(graph, written, conditions)
             self.first = insert(graph, left)
             self.second = _aligned(insert(graph, right), left, right)
+            graph.deadline = time.monotonic() + seconds
             run = Saturation(graph, engine, equations, goal=lambda: graph.same(self.first, self.second))
             self.stopped: Stopped = Rephrasing(graph, run, self.first, self.second).run()
         finally:
@@ -186,7 +191,7 @@ class _Connector:
 
     def __call__(self, a: Tensor, b: Tensor) -> Sequence[Step] | None:
         """The steps from `a` to `b`, or None."""
-        search = _Search(a, b, [*self.written, a, b], self.conditions, self.rules, EGraph(_GAP_SECONDS, _GAP_NODES))
+        search = _Search(a, b, [*self.written, a, b], self.conditions, self.rules, _GAP_SECONDS, _GAP_NODES)
         return search.steps(Explainer(search.graph)) if search.graph.same(search.first, search.second) else None
 
 
@@ -237,7 +242,7 @@ def _state(
 ) -> tuple[tuple[Assumption, ...], Equations]:
     """State the facts of the variables, the conditions, and what makes the sides' partial functions defined."""
     equations = Equations(graph)
-    for t in (*sides, *(c.tensor for c in conditions)):
+    for t in (*sides, *_expressions(conditions)):
         for variable in t.variables:
             ref = insert(graph, variable)
             for fact in variable.facts:
@@ -270,6 +275,8 @@ def _odd_skew(graph: EGraph) -> None:
 
 
 def _assert(graph: EGraph, ref: Ref, fact: Fact, t: Tensor) -> None:
+    if fact.axes or t.order > 2:
+        graph.assert_exchange(ref, fact)
     if not fact.axes:
         graph.assert_fact(ref, fact.name, Said(t, "stated"))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tensorgrad.errors import FactError, NotationError, Place
-from tensorgrad.notation.facts import FACTS, check_fact
+from tensorgrad.notation.facts import FACTS, check_fact, parse_axes
 from tensorgrad.notation.goal import Goal
 from tensorgrad.notation.scope import Scope
 from tensorgrad.notation.source import Source, near
@@ -73,13 +73,16 @@ def read_condition(source: Source, span: Span, scope: Scope) -> list[Condition]:
         return _law(source, found, scope, place)
     if equation is not None:
         return [_equation(source, span, equation, scope, place)]
-    inside = _fact_argument(source, found)
-    goal = Goal(source, scope)
-    value = goal.read(inside.start, inside.end)
-    goal.solve()
-    tensor, fact = goal.tensor(value), Fact(found[0].text)
+    axes, argument = _axes_of(source, found)
+    inside = _fact_argument(source, argument)
+    shown = " ".join(source.text[inside.start : inside.end].split())
     try:
-        check_fact(fact, tensor.dims, " ".join(source.text[inside.start : inside.end].split()))
+        fact = Fact(found[0].text, parse_axes(axes, found[0].text, shown) if axes else ())
+        goal = Goal(source, scope)
+        value = goal.read(inside.start, inside.end)
+        goal.solve()
+        tensor = goal.tensor(value)
+        check_fact(fact, tensor.dims, shown)
     except FactError as error:
         raise NotationError(str(error), place) from None
     return [Condition("fact", tensor, fact, None, None, place)]
@@ -95,6 +98,16 @@ def _equation(source: Source, span: Span, relation: Token, scope: Scope, place: 
     if not any(side.variables for side in sides):
         raise NotationError("an equation is of declared tensors, and this has none; sizes get values by dims", place)
     return Condition("equation", sides[0], None, sides[1], None, place)
+
+
+def _axes_of(source: Source, found: list[Token]) -> tuple[str, list[Token]]:
+    """The axes in `symmetric(0 2, 1 3)(C)`, or nothing, and the tokens without them."""
+    if len(found) < 4 or found[1].text != "(" or found[2].kind != "number":
+        return "", found
+    closing = next((k for k, token in enumerate(found) if token.text == ")"), len(found))
+    if [token.text for token in found[closing + 1 : closing + 2]] != ["("]:
+        return "", found
+    return source.text[found[1].end : found[closing].start], [found[0], *found[closing + 1 :]]
 
 
 def _fact_argument(source: Source, found: Sequence[Token]) -> Span:
@@ -115,7 +128,8 @@ def _fact_argument(source: Source, found: Sequence[Token]) -> Span:
     if not opens or found[2].text == ")":
         raise source.error(f"{head.text} is stated of an expression: write {head.text}(A)", head.start, last.end)
     if found[2].kind == "number" and head.text in ("symmetric", "antisymmetric"):
-        raise source.error(f"axes are named in a declaration, A : n n {head.text}(0,1)", head.start, last.end)
+        shown = source.text[head.start : last.end]
+        raise source.error(f"{shown} is stated of an expression: write {shown}(A)", head.start, last.end)
     depth = 0
     for k, token in enumerate(found[1:], 1):
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))

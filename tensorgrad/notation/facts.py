@@ -61,7 +61,7 @@ def parse_facts(text: str, dims: Sequence[Poly], name: str) -> tuple[Fact, ...]:
             raise FactError(shown + remedies.get(text[start], ""), (start, start + 1))
         span = (match.start(1), match.end())
         try:
-            fact = Fact(match.group(1), _axes(match.group(3), match.group(1), name) if match.group(2) else ())
+            fact = Fact(match.group(1), parse_axes(match.group(3), match.group(1), name) if match.group(2) else ())
             check_fact(fact, dims, name)
         except FactError as error:
             raise FactError(str(error), span) from None
@@ -73,7 +73,8 @@ def parse_facts(text: str, dims: Sequence[Poly], name: str) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-def _axes(text: str, fact: str, name: str) -> tuple[tuple[int, ...], ...]:
+def parse_axes(text: str, fact: str, name: str) -> tuple[tuple[int, ...], ...]:
+    """Read the axes `0 2, 1 3` of a fact of `name`; FactError for what is no list of axes."""
     groups = [group.split() for group in text.split(",")]
     if not all(group and all(axis.isdecimal() and len(axis) < 4 for axis in group) for group in groups):
         raise FactError(f"{name}: {fact}({text}) names no axes; write {fact}(0,1) or {fact}(0 2, 1 3)")
