@@ -68,19 +68,20 @@ def simplify(
     seconds: float = 5.0,
     nodes: int = 20_000,
 ) -> Found:
-    """The cheapest equal form of a tensor without derivatives: by operations if `dims` are given, else by size."""
+    """The cheapest equal form of a tensor without derivatives: by size, or by operations if `dims` are given (which may
+    be empty where all sizes are numbers)."""
     engine = Engine.of(rules, [t, *_expressions(conditions)])
     graph = EGraph(seconds, nodes)
     try:
         assumed, equations = _state(graph, [t], conditions)
         ref = insert(graph, t)
-        run = Saturation(graph, engine, equations, goal=lambda: False, each_sum=bool(dims), fused=True)
+        run = Saturation(graph, engine, equations, goal=lambda: False, each_sum=dims is not None, fused=True)
         stopped = run.run()
     finally:
         engine.tables.end()
     graph.limit *= 2
     graph.deadline = time.monotonic() + 60
-    extraction = Extraction(graph, [ref], dims or None)
+    extraction = Extraction(graph, [ref], dims)
     steps, names = Explainer(graph).extraction(ref[0], extraction.chosen)
     classes, live = graph.statistics()
     edges = [t.edges[list(ref[1]).index(p)] for p in range(len(ref[1]))]
