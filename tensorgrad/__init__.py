@@ -17,6 +17,7 @@ from tensorgrad.errors import (
     EdgeError,
     FactError,
     InputError,
+    MemoryLimitError,
     NotationError,
     RuleError,
     SizeError,
@@ -33,7 +34,7 @@ from tensorgrad.tensor import Delta, Derivative, Expectation, Product, Sum, Tens
 
 if TYPE_CHECKING:
     from tensorgrad.api import expand, explain, full_simplify, grad, hvp, plan, prove, simplify
-    from tensorgrad.runtime import compile, compile_to_callable, evaluate
+    from tensorgrad.runtime import compile, compile_to_callable, contract, contract_plan, contract_sum, evaluate
     from tensorgrad.show import save_image, to_latex, to_svg, to_terminal, to_tikz
 
 __version__ = "0.1.0"
@@ -42,6 +43,9 @@ _LAZY = {
     "compile": "tensorgrad.runtime",
     "evaluate": "tensorgrad.runtime",
     "compile_to_callable": "tensorgrad.runtime",
+    "contract": "tensorgrad.runtime",
+    "contract_plan": "tensorgrad.runtime",
+    "contract_sum": "tensorgrad.runtime",
     "expand": "tensorgrad.api",
     "explain": "tensorgrad.api",
     "full_simplify": "tensorgrad.api",
@@ -67,6 +71,7 @@ __all__ = [
     "F",
     "FactError",
     "InputError",
+    "MemoryLimitError",
     "NotationError",
     "Ones",
     "Product",
@@ -85,6 +90,9 @@ __all__ = [
     "check",
     "compile",
     "compile_to_callable",
+    "contract",
+    "contract_plan",
+    "contract_sum",
     "evaluate",
     "expand",
     "explain",

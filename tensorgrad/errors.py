@@ -84,5 +84,9 @@ class ValueMismatchError(TensorgradError):
     """The values given for evaluation do not fit the variables: missing, wrong order, or conflicting sizes."""
 
 
+class MemoryLimitError(TensorgradError):
+    """A computation needs more memory than the limit given for it; says how much at least, before anything runs."""
+
+
 class BudgetError(TensorgradError):
     """A search that must not be cut short ran over its budget; says which and how to raise it."""

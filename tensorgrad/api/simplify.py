@@ -57,7 +57,7 @@ def simplify(
     found = search.simplify(
         expanded,
         conditions=conditions,
-        dims=sizes,
+        dims=sizes or None,
         rules=rules if rules is not None else library(),
         seconds=seconds,
         nodes=nodes,

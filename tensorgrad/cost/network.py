@@ -11,7 +11,7 @@ from tensorgrad.cost.search import search
 EXHAUSTIVE = 7
 """Up to so many operands every order is tried; opt_einsum's dynamic programming goes on to `DYNAMIC`."""
 
-TRIES = 32
+TRIES = 64
 """Random greedy orders tried for a large contraction."""
 
 
@@ -39,23 +39,25 @@ def network_cost(
     coefficient: bool = False,
     presum: bool = True,
     tries: int = TRIES,
+    optimizer: str = "auto",
 ) -> NetworkPlan:
     """The cheapest order of a contraction: operands' `legs` and `boundary` are edges, numbered as in `dims`.
 
     Edges may join any number of legs, repeat on one operand (a diagonal, free), stand in the boundary only or several
     times (views, free). `coefficient` says that a factor other than 1 has to be multiplied in. Ties go to the smaller
     intermediates. Deterministic; remembered. With `presum` off private edges are summed in the pairwise steps, as
-    opt_einsum does by itself. Beyond its dynamic programming the best of so many `tries` is taken.
+    opt_einsum does by itself. Beyond its dynamic programming the best of so many `tries` is taken, or with `optimizer`
+    "cotengra" the order that cotengra finds.
 
     >>> network_cost([(0, 1), (1, 2), (2,)], (0,), (30, 30, 30)).flops
     3600
     """
-    key = (tuple(map(tuple, legs)), tuple(boundary), tuple(dims), coefficient, presum, tries)
+    key = (tuple(map(tuple, legs)), tuple(boundary), tuple(dims), coefficient, presum, tries, optimizer)
     found = _plans.get(key)
     if found is None:
         if len(_plans) > 200_000:
             _plans.clear()
-        found = _plans[key] = Planner(key[0], key[1], key[2], presum, tries).plan(coefficient)
+        found = _plans[key] = Planner(key[0], key[1], key[2], presum, tries, optimizer).plan(coefficient)
     return found
 
 
@@ -69,8 +71,10 @@ class Planner:
         dims: Sequence[int],
         presum: bool = True,
         tries: int = TRIES,
+        optimizer: str = "auto",
     ) -> None:
         self.tries = tries
+        self.optimizer = optimizer
         self.dims = dims
         self.kept = mask_of(boundary, dims)
         self.sizes: dict[int, int] = {0: 1}
@@ -187,7 +191,7 @@ class Planner:
         if len(part) == 3:
             return self._order_three(part, masks)
         small = len(part) <= EXHAUSTIVE
-        pairs = self._exhaustive(masks) if small else search(masks, self.kept, self.dims, self.tries)
+        pairs = self._exhaustive(masks) if small else search(masks, self.kept, self.dims, self.tries, self.optimizer)
         return Tree(part, pairs, tuple(self.results(masks, pairs)))
 
     def _order_three(self, part: Sequence[int], masks: list[int]) -> Tree:

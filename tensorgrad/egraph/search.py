@@ -69,19 +69,20 @@ def simplify(
     seconds: float = 5.0,
     nodes: int = 20_000,
 ) -> Found:
-    """The cheapest equal form of a tensor without derivatives: by operations if `dims` are given, else by size."""
+    """The cheapest equal form of a tensor without derivatives: by size, or by operations if `dims` are given (which may
+    be empty where all sizes are numbers)."""
     engine = Engine.of(rules, [t, *_expressions(conditions)])
     graph = EGraph(seconds, nodes)
     try:
         assumed, equations = _state(graph, [t], conditions)
         ref = insert(graph, t)
-        pricing = Pricing(graph, dims or None)
+        pricing = Pricing(graph, dims)
         run = Saturation(
             graph,
             engine,
             equations,
             goal=lambda: False,
-            each_sum=bool(dims),
+            each_sum=dims is not None,
             fused=True,
             price=lambda: Extraction(graph, [ref], pricing).cost,
         )

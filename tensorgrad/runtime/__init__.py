@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tensorgrad.runtime.contraction import contract, contract_plan, contract_sum
     from tensorgrad.runtime.planning import Plan, PlanStep, plan
     from tensorgrad.runtime.step import Step, compile, compile_to_callable, evaluate  # noqa: A004
 
@@ -15,11 +16,25 @@ _LAZY = {
     "Step": "tensorgrad.runtime.step",
     "compile": "tensorgrad.runtime.step",
     "compile_to_callable": "tensorgrad.runtime.step",
+    "contract": "tensorgrad.runtime.contraction",
+    "contract_plan": "tensorgrad.runtime.contraction",
+    "contract_sum": "tensorgrad.runtime.contraction",
     "evaluate": "tensorgrad.runtime.step",
     "plan": "tensorgrad.runtime.planning",
 }
 
-__all__ = ["Plan", "PlanStep", "Step", "compile", "compile_to_callable", "evaluate", "plan"]
+__all__ = [
+    "Plan",
+    "PlanStep",
+    "Step",
+    "compile",
+    "compile_to_callable",
+    "contract",
+    "contract_plan",
+    "contract_sum",
+    "evaluate",
+    "plan",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,20 +29,23 @@ from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Variable
 
 
-def build(store: Store, outputs: Mapping[str, Ref], sizes: Mapping[str, int], share: bool = True) -> Program:
+def build(
+    store: Store, outputs: Mapping[str, Ref], sizes: Mapping[str, int], share: bool = True, optimizer: str = "auto"
+) -> Program:
     """The program that computes the outputs (name -> reference, axes in the reference's order).
 
     The order of contraction is best for `sizes`; the program itself is right for all sizes. Without `share` every
-    contraction takes its own best path and computes all its intermediates.
+    contraction takes its own best path and computes all its intermediates. `optimizer` finds the orders of large ones.
     """
-    return _Builder(store, sizes, share).build(outputs)
+    return _Builder(store, sizes, share, optimizer).build(outputs)
 
 
 class _Builder:
-    def __init__(self, store: Store, sizes: Mapping[str, int], share: bool) -> None:
+    def __init__(self, store: Store, sizes: Mapping[str, int], share: bool, optimizer: str) -> None:
         self.store = store
         self.sizes = sizes
         self.share = share
+        self.optimizer = optimizer
         self.program = Program()
         self.values: dict[int, int] = {}
         self.tasks: dict[int, Task] = {}
@@ -55,7 +58,7 @@ class _Builder:
         self.terms = settled(self.store, order, self._uses(roots, order), self.tasks, self.sizes)
         order = self._order(roots)
         networks = [h for h in order if h in self.tasks and self.tasks[h].pieces and h not in self.terms]
-        contractions = [Contraction(self.store, self.tasks[h], self.sizes) for h in networks]
+        contractions = [Contraction(self.store, self.tasks[h], self.sizes, self.optimizer) for h in networks]
         plans = plan_together(contractions) if self.share else [c.plain() for c in contractions]
         paths = {h: (c, p) for h, c, p in zip(networks, contractions, plans, strict=True)}
         for handle in order:

@@ -23,8 +23,9 @@ Best = tuple[int, int, int, dict[int, int]]
 class Contraction:
     """A task with integer sizes, and the handles of its sub-contractions (sets of pieces as bit masks)."""
 
-    def __init__(self, store: Store, task: Task, sizes: Mapping[str, int]) -> None:
+    def __init__(self, store: Store, task: Task, sizes: Mapping[str, int], optimizer: str = "auto") -> None:
         self.store = store
+        self.optimizer = optimizer
         self.task = task
         self.dims = [number(d, sizes) for d in task.dims]
         self.legs = [p.legs for p in task.pieces]
@@ -35,7 +36,7 @@ class Contraction:
 
     def plain(self) -> NetworkPlan:
         """The best order when nothing is shared."""
-        return network_cost(self.legs, self.core, self.dims, self.scaled)
+        return network_cost(self.legs, self.core, self.dims, self.scaled, optimizer=self.optimizer)
 
     def open_edges(self, pieces: int) -> tuple[int, ...]:
         """Edges of some pieces that others or the result still need, in order of number."""
@@ -131,7 +132,7 @@ class _SharedPlanner(Planner):
     """Plans a contraction with given prices for the steps that lead to shared handles."""
 
     def __init__(self, contraction: Contraction, prices: Mapping[int, float]) -> None:
-        super().__init__(contraction.legs, contraction.core, contraction.dims)
+        super().__init__(contraction.legs, contraction.core, contraction.dims, optimizer=contraction.optimizer)
         self.contraction = contraction
         self.prices = prices
 
