@@ -29,6 +29,7 @@ LAYERS = (
     ("show",),
     ("api",),
     ("extras",),
+    ("playground",),
     ("cli",),
     ("__main__",),
 )
@@ -46,6 +47,9 @@ HOMES = {
     "opt_einsum": {"cost", "runtime"},
     "click": {"cli"},
     "matplotlib": {"show"},
+    "starlette": {"playground"},
+    "uvicorn": {"playground"},
+    "jinja2": {"playground"},
 }
 """Heavy libraries and the only rows that import them."""
 

@@ -2,6 +2,7 @@
 
 from tensorgrad.api.bench import Benchmark, Measured, benchmarks, measure
 from tensorgrad.api.gradients import grad, hvp
+from tensorgrad.api.inputs import parse_dims
 from tensorgrad.api.planning import cost, plan
 from tensorgrad.api.profile import RuleProfile, RunProfile
 from tensorgrad.api.prove import prove
@@ -33,6 +34,7 @@ __all__ = [
     "grad",
     "hvp",
     "measure",
+    "parse_dims",
     "plan",
     "prove",
     "select_rules",

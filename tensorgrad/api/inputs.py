@@ -13,6 +13,9 @@ from tensorgrad.tensor import Tensor, Variable, walk
 
 Conditions = str | Sequence[Condition]
 
+LONGEST_SIZE = 400
+"""Most digits of a size, as of any number."""
+
 
 def check_arguments(let: object, if_: object, rules: object, seconds: object, nodes: object) -> None:
     """InputError that names the argument of a wrong type or range, and says what is expected there."""
@@ -91,4 +94,28 @@ def read_dims(dims: Mapping[Any, int] | None, symbols: Iterable[str], complete: 
     if found and complete and missing:
         given = ", ".join(f"{s}={v}" for s, v in found.items())
         raise SizeError(f"dims: no size for {', '.join(missing)} (given: {given}); add {missing[0]}=1000")
+    return found
+
+
+def parse_dims(text: str) -> dict[str, int]:
+    """A size for each symbol, as a person writes them. Raises SizeError for what is no size.
+
+    >>> parse_dims("n=3000, m=10")
+    {'n': 3000, 'm': 10}
+    """
+    found: dict[str, int] = {}
+    for item in text.replace(" ", ",").split(","):
+        if not item:
+            continue
+        symbol, equals, number = item.partition("=")
+        if not equals or not symbol.isidentifier():
+            raise SizeError(f"{item!r} is not a size: write symbol=integer, as in n=1000,m=10")
+        if not number.isdecimal() or not number.isascii():
+            raise SizeError(f"{symbol}={number}: a size is a positive integer")
+        if len(number) > LONGEST_SIZE:
+            raise SizeError(f"{symbol}={number[:10]}...: a size of more than {LONGEST_SIZE} digits")
+        if int(number) == 0:
+            raise SizeError(f"{symbol}=0: a size is a positive integer, sizes start at 1")
+        if found.setdefault(symbol, int(number)) != int(number):
+            raise SizeError(f"{symbol} is given twice, as {found[symbol]} and {number}")
     return found

@@ -100,6 +100,28 @@ class Result:
 
         return profile_of(self.egraph.profile.tallies, self.derivation, lambda t: operations(t, self.dims))
 
+    def summary(self) -> list[tuple[str, str]]:
+        """What a person wants to know beside the form itself, as (label, text)."""
+        lines = [("before", str(self.before)), ("after", str(self.after))]
+        if self.assumed:
+            lines.append(("assumed", ", ".join(map(str, self.assumed))))
+        lines.append(("verified", "on random values" if self.verified else f"not: {self.verified_reason}"))
+        lines.append(("rules", ", ".join(self.derivation.rules) or "none"))
+        search = f"{self.seconds:.3f} s, {self.rounds} rounds, {self.classes} classes"
+        if self.dropped:
+            search += f", {self.dropped} views dropped"
+        lines.append(("stopped", f"{self.why_stopped} ({search})"))
+        return lines
+
+    @property
+    def why_stopped(self) -> str:
+        """Why the search ended, in words."""
+        if self.stopped in ("goal", "saturated"):
+            return self.stopped
+        if self.stopped == "stalled":
+            return "stalled: factoring and distributing go on, but brought nothing cheaper"
+        return f"{self.stopped}: the budget ran out, this is the best form so far"
+
     def __str__(self) -> str:
         lines = [repr(self.tensor), f"  {self.before}  ->  {self.after}"]
         if self.assumed:

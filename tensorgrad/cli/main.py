@@ -14,6 +14,7 @@ from tensorgrad.cli.check import check
 from tensorgrad.cli.draw import draw
 from tensorgrad.cli.explain import explain
 from tensorgrad.cli.plan import plan
+from tensorgrad.cli.playground import playground
 from tensorgrad.cli.prove import prove
 from tensorgrad.cli.simplify import simplify
 from tensorgrad.cli.theorems import theorems
@@ -78,5 +79,5 @@ def main() -> None:
     """
 
 
-for _command in (simplify, prove, theorems, explain, draw, check, plan, bench):
+for _command in (simplify, prove, theorems, explain, draw, check, plan, bench, playground):
     main.add_command(_command)

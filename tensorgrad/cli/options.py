@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tensorgrad.errors import SizeError
+
 if TYPE_CHECKING:
     from tensorgrad.rule import RuleSet
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-LONGEST_SIZE = 400
-"""Most digits of a size, as of any number."""
 
 
 class Dims(click.ParamType):  # pyright: ignore[reportMissingTypeArgument] - generic in newer click only
@@ -28,22 +26,12 @@ class Dims(click.ParamType):  # pyright: ignore[reportMissingTypeArgument] - gen
         """Read the sizes; what is wrong with an item is said of that item."""
         if isinstance(value, dict):
             return value  # type: ignore[reportUnknownVariableType]
-        found: dict[str, int] = {}
-        for item in str(value).replace(" ", ",").split(","):
-            if not item:
-                continue
-            symbol, equals, number = item.partition("=")
-            if not equals or not symbol.isidentifier():
-                self.fail(f"{item!r} is not a size: write symbol=integer, as in n=1000,m=10", param, ctx)
-            if not number.isdecimal() or not number.isascii():
-                self.fail(f"{symbol}={number}: a size is a positive integer", param, ctx)
-            if len(number) > LONGEST_SIZE:
-                self.fail(f"{symbol}={number[:10]}...: a size of more than {LONGEST_SIZE} digits", param, ctx)
-            if int(number) == 0:
-                self.fail(f"{symbol}=0: a size is a positive integer, sizes start at 1", param, ctx)
-            if found.setdefault(symbol, int(number)) != int(number):
-                self.fail(f"{symbol} is given twice, as {found[symbol]} and {number}", param, ctx)
-        return found
+        from tensorgrad.api import parse_dims
+
+        try:
+            return parse_dims(str(value))
+        except SizeError as error:
+            self.fail(str(error), param, ctx)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from tensorgrad.cli.options import (
@@ -16,9 +14,6 @@ from tensorgrad.cli.options import (
     time_option,
 )
 from tensorgrad.cli.output import print_json, print_profile, profile_json, result_json
-
-if TYPE_CHECKING:
-    from tensorgrad.api import Result
 
 
 @click.command()
@@ -57,31 +52,7 @@ def simplify(
         print_json(result_json(result, expression) | shown)
     else:
         click.echo(repr(result.tensor))
-        for label, text in summary(result):
+        for label, text in result.summary():
             click.echo(f"  {label:<9} {text}")
         if profile:
             print_profile(result.profile)
-
-
-def summary(result: Result) -> list[tuple[str, str]]:
-    """What a person wants to know beside the form itself."""
-    lines = [("before", str(result.before)), ("after", str(result.after))]
-    if result.assumed:
-        lines.append(("assumed", ", ".join(map(str, result.assumed))))
-    checked = "on random values" if result.verified else f"not: {result.verified_reason}"
-    lines.append(("verified", checked))
-    rules = ", ".join(result.derivation.rules) or "none"
-    lines.append(("rules", rules))
-    search = f"{result.seconds:.3f} s, {result.rounds} rounds, {result.classes} classes"
-    if result.dropped:
-        search += f", {result.dropped} views dropped"
-    lines.append(("stopped", f"{_why(result)} ({search})"))
-    return lines
-
-
-def _why(result: Result) -> str:
-    if result.stopped in ("goal", "saturated"):
-        return result.stopped
-    if result.stopped == "stalled":
-        return "stalled: factoring and distributing go on, but brought nothing cheaper"
-    return f"{result.stopped}: the budget ran out, this is the best form so far"

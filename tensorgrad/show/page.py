@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from html import escape
+from typing import NamedTuple
 
 from tensorgrad.derivation import Derivation
 from tensorgrad.show.build import picture
@@ -27,23 +28,38 @@ _LEGEND = (
 _NONE = "no steps: the canonical form decides"
 
 
+class Drawn(NamedTuple):
+    """One expression of a derivation, and the rule that led to it (none to the first)."""
+
+    rule: str
+    source: str
+    tensor: Tensor
+    svg: str
+
+
+def derivation_pictures(derivation: Derivation) -> list[Drawn]:
+    """The expressions of a derivation as diagrams; what each rule changed is marked before it and after it."""
+    steps = derivation.steps
+    if not steps:
+        return []
+    found = [Drawn("", "", steps[0].before, _drawn(steps[0].before, None, steps[0].after))]
+    for k, step in enumerate(steps):
+        after = steps[k + 1].after if k + 1 < len(steps) else None
+        found.append(Drawn(step.rule, step.source, step.after, _drawn(step.after, step.before, after)))
+    return found
+
+
 def derivation_html(derivation: Derivation, title: str = "") -> str:
     """The steps as one HTML element, or with a title as a self-contained page.
 
     Between two diagrams stand the rule and its source; what the rule changed is marked on both sides.
     """
-    parts: list[str] = []
-    if not derivation.steps:
-        parts.append(f'<p style="{_RULE}">{_NONE}</p>')
-    after: Tensor | None
-    for k, step in enumerate(derivation.steps):
-        if k == 0:
-            parts.append(f'<p style="{_RULE}">{_LEGEND}</p>')
-            parts.append(_row(step.before, None, step.after))
-        source = f" <span>[{escape(step.source)}]</span>" if step.source else ""
-        parts.append(f'<p style="{_RULE}">= &nbsp; <b>{escape(step.rule)}</b>{source}</p>')
-        after = derivation.steps[k + 1].after if k + 1 < len(derivation.steps) else None
-        parts.append(_row(step.after, step.before, after))
+    parts = [f'<p style="{_RULE}">{_LEGEND if derivation.steps else _NONE}</p>']
+    for drawn in derivation_pictures(derivation):
+        if drawn.rule:
+            source = f" <span>[{escape(drawn.source)}]</span>" if drawn.source else ""
+            parts.append(f'<p style="{_RULE}">= &nbsp; <b>{escape(drawn.rule)}</b>{source}</p>')
+        parts.append(f'<div style="{_SCROLL}">{drawn.svg}</div>')
     body = f'<div style="{_COLUMN}">\n' + "\n".join(parts) + "\n</div>"
     if not title:
         return body
@@ -52,9 +68,8 @@ def derivation_html(derivation: Derivation, title: str = "") -> str:
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{heading}\n{body}\n</body>\n</html>\n'
 
 
-def _row(t: Tensor, before: Tensor | None, after: Tensor | None) -> str:
-    drawn = svg(layout(marked(picture(t), before, after), PIXELS), str(t))
-    return f'<div style="{_SCROLL}">{drawn}</div>'
+def _drawn(t: Tensor, before: Tensor | None, after: Tensor | None) -> str:
+    return svg(layout(marked(picture(t), before, after), PIXELS), str(t))
 
 
 def derivation_latex(derivation: Derivation, standalone: bool = True) -> str:
