@@ -33,7 +33,20 @@ from tensorgrad.sizes import symbols
 from tensorgrad.tensor import Delta, Derivative, Expectation, Product, Sum, Tensor, Variable, Zero
 
 if TYPE_CHECKING:
-    from tensorgrad.api import expand, explain, full_simplify, grad, hvp, plan, prove, simplify
+    from tensorgrad.api import (
+        expand,
+        explain,
+        full_simplify,
+        grad,
+        hvp,
+        pareto,
+        plan,
+        prove,
+        regimes,
+        simplify,
+        simplify_all,
+    )
+    from tensorgrad.cost import Rates
     from tensorgrad.runtime import compile, compile_to_callable, contract, contract_plan, contract_sum, evaluate
     from tensorgrad.show import save_image, to_latex, to_svg, to_terminal, to_tikz
 
@@ -51,10 +64,14 @@ _LAZY = {
     "full_simplify": "tensorgrad.api",
     "grad": "tensorgrad.api",
     "hvp": "tensorgrad.api",
+    "pareto": "tensorgrad.api",
     "plan": "tensorgrad.api",
     "prove": "tensorgrad.api",
     "save_image": "tensorgrad.show",
+    "regimes": "tensorgrad.api",
     "simplify": "tensorgrad.api",
+    "simplify_all": "tensorgrad.api",
+    "Rates": "tensorgrad.cost",
     "to_latex": "tensorgrad.show",
     "to_svg": "tensorgrad.show",
     "to_terminal": "tensorgrad.show",
@@ -75,6 +92,7 @@ __all__ = [
     "NotationError",
     "Ones",
     "Product",
+    "Rates",
     "Rule",
     "RuleError",
     "RuleSet",
@@ -101,12 +119,15 @@ __all__ = [
     "grad",
     "hvp",
     "library",
+    "pareto",
     "parse",
     "plan",
     "prove",
+    "regimes",
     "rule",
     "save_image",
     "simplify",
+    "simplify_all",
     "symbols",
     "to_index",
     "to_index_free",

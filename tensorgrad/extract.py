@@ -3,110 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import prod
 
-from tensorgrad.cost import application_cost, network_cost, total_cost
-from tensorgrad.diagram import Application, Handle, Leaf, Network, Node, Ref, Total
+from tensorgrad.diagram import Handle, Network, Node, Ref, Total
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.expression import Expressions, children
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.sizes import Poly
+from tensorgrad.egraph.pricing import Price, Pricing, is_negation
 from tensorgrad.tensor import Tensor
-
-Price = tuple[int, int]
-"""What is minimised, then what decides ties."""
-
-_UNSTABLE = 10**30
-"""The price of an application that may overflow where the input does not: chosen only where nothing else is there."""
-
-_TRIES = 4
-"""Random greedy orders tried for a large contraction while forms are compared; what is chosen is planned with more."""
 
 _SWEEPS = 16
 """Times that all members of all chosen classes are tried; nearly always the third finds nothing more."""
-
-
-class Pricing:
-    """The own cost of a node: with sizes (operations, size of the expression), without sizes the size alone."""
-
-    def __init__(self, graph: EGraph, dims: Mapping[str, int] | None) -> None:
-        self.graph = graph
-        self.dims = dims
-        self._numbers: dict[Poly, int] = {}
-        self._prices: dict[Handle, Price] = {}
-
-    def own(self, member: Handle) -> Price:
-        """The cost of a member without its children."""
-        found = self._prices.get(member)
-        if found is None:
-            node = self.graph.nodes[member]
-            size = _size(node)
-            found = (size, _signs(node)) if self.dims is None else (self._operations(node, member), size)
-            self._prices[member] = found
-        if member in self.graph.unstable and isinstance(self.graph.nodes[member], Application):
-            return found[0] + _UNSTABLE, found[1]
-        return found
-
-    def _number(self, dim: Poly) -> int:
-        if dim not in self._numbers:
-            assert self.dims is not None
-            self._numbers[dim] = int(dim.evaluate(self.dims))
-        return self._numbers[dim]
-
-    def _operations(self, node: Node, member: Handle) -> int:
-        entries = prod(self._number(d) for d in self.graph.dims[member])
-        match node:
-            case Leaf():
-                return 0
-            case Application():
-                batch = {b: d for h, ls in node.args for b, d in zip(ls, self.graph.dims[h], strict=True) if b >= 0}
-                acted = {b: d for b, d in zip(node.args[0][1], self.graph.dims[node.args[0][0]], strict=True) if b < 0}
-                group = [self._number(acted[-1 - k]) for k in range(node.groups[0])] if node.groups else []
-                return application_cost(node.function, [self._number(d) for d in batch.values()], group)
-            case Network():
-                legs = [ls for h, ls in node.operands if h >= FLAT]
-                scaled = not (node.coefficient.is_constant and abs(node.coefficient.number) == 1)
-                numbers = [self._number(d) for d in node.dims]
-                return network_cost(legs, node.boundary, numbers, scaled and bool(legs), tries=_TRIES).flops
-            case Total():
-                return total_cost(entries, [c for c, _, _ in node.terms])
-
-
-def _size(node: Node) -> int:
-    """Symbols that writing the node down takes: one an occurrence, one a factor, a copy, a sum, ones."""
-    match node:
-        case Leaf():
-            return 1
-        case Application():
-            return 1 + len(node.args)
-        case Network():
-            if is_negation(node):
-                return 0  # a sign is written as a term's or factor's own
-            touched = {e for _, legs in node.operands for e in legs}
-            constant = len(set(node.boundary) - touched) * (2 if node.operands else 1)  # outer(ones[n], x): two words
-            legs = [e for _, own in node.operands for e in own]
-            private = sum(legs.count(e) == 1 for e in touched.difference(node.boundary))  # sum(x): a word
-            extra = len(node.boundary) - len(set(node.boundary)) + constant + private
-            scaled = not (node.coefficient.is_constant and abs(node.coefficient.number) == 1)
-            return max(1, len(node.operands) + extra + scaled)
-        case Total():
-            scaled = sum(not (c.is_constant and abs(c.number) == 1) for c, _, _ in node.terms)
-            return max(1, len(node.terms) + scaled)
-
-
-def _signs(node: Node) -> int:
-    """Signs of a product: they take no symbol, but decide ties."""
-    return int(isinstance(node, Network) and node.coefficient.is_monomial and node.coefficient.terms[0][1] < 0)
-
-
-def is_negation(node: Node) -> bool:
-    """Whether a node is another one with the opposite sign."""
-    if not isinstance(node, Network):
-        return False
-    if len(node.operands) != 1 or not (node.coefficient.is_constant and node.coefficient.number == -1):
-        return False
-    _, legs = node.operands[0]
-    return len(set(legs)) == len(legs) and sorted(legs) == sorted(node.boundary)
 
 
 class Extraction:

@@ -1,14 +1,16 @@
 """The functions that a user calls: simplify, prove, explain, plan, and what they answer."""
 
 from tensorgrad.api.bench import Benchmark, Measured, benchmarks, measure
+from tensorgrad.api.front import pareto
 from tensorgrad.api.gradients import grad, hvp
 from tensorgrad.api.inputs import parse_dims
 from tensorgrad.api.planning import cost, plan
 from tensorgrad.api.profile import RuleProfile, RunProfile
 from tensorgrad.api.prove import prove
+from tensorgrad.api.regimes import Regime, Regimes, regimes
 from tensorgrad.api.results import Cost, Plans, PlanStep, Priced, Proof, Result, amount
 from tensorgrad.api.rules import select_rules, unmatched
-from tensorgrad.api.simplify import explain, full_simplify, simplify
+from tensorgrad.api.simplify import explain, full_simplify, simplify, simplify_all
 from tensorgrad.calculus import expand
 from tensorgrad.derivation import Derivation, Step
 
@@ -21,6 +23,8 @@ __all__ = [
     "Plans",
     "Priced",
     "Proof",
+    "Regime",
+    "Regimes",
     "Result",
     "RuleProfile",
     "RunProfile",
@@ -34,10 +38,13 @@ __all__ = [
     "grad",
     "hvp",
     "measure",
+    "pareto",
     "parse_dims",
     "plan",
     "prove",
+    "regimes",
     "select_rules",
     "simplify",
+    "simplify_all",
     "unmatched",
 ]

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from tensorgrad.errors import InputError, Place, SizeError
 from tensorgrad.notation import Condition, Scope, parse, parse_conditions, parse_scope
+from tensorgrad.numeric import size_symbols
 from tensorgrad.rule import RuleSet
 from tensorgrad.tensor import Tensor, Variable, walk
 
@@ -57,6 +58,12 @@ def read_expression(expression: Tensor | str, let: str, if_: Conditions) -> tupl
     if isinstance(expression, Tensor):
         return expression, (*conditions, *equations_of(expression))
     return parse(expression, if_=if_ if isinstance(if_, str) else "", scope=scope), conditions
+
+
+def symbols_of(tensors: Iterable[Tensor], conditions: Iterable[Condition]) -> list[str]:
+    """All size symbols that expressions and conditions have, sorted."""
+    sides = [side for c in conditions for side in (c.tensor, c.right) if side is not None]
+    return sorted({symbol for t in (*tensors, *sides) for symbol in size_symbols(t)})
 
 
 def equations_of(t: Tensor) -> tuple[Condition, ...]:

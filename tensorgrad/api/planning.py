@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from tensorgrad.api.flatten import flatten
-from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression
+from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression, symbols_of
 from tensorgrad.api.results import Cost, Plans, PlanStep, Priced
 from tensorgrad.api.written import Written
 from tensorgrad.calculus import expand
@@ -69,7 +69,7 @@ def plan(
     start = perf_counter()
     check_arguments(let, if_, rules, seconds, nodes)
     t, conditions = read_expression(expression_, let, if_)
-    symbols = size_symbols(t)
+    symbols = symbols_of([t], conditions)
     sizes = read_dims(dims, symbols)
     if symbols and not sizes:
         example = ",".join(f"{s}=1000" for s in symbols)
@@ -78,7 +78,8 @@ def plan(
 
     expanded = expand(t, conditions=conditions)
     loaded = rules if rules is not None else library()
-    found = search.simplify(expanded, conditions=conditions, dims=sizes, rules=loaded, seconds=seconds, nodes=nodes)
+    explored = search.simplify(expanded, conditions=conditions, dims=sizes, rules=loaded, seconds=seconds, nodes=nodes)
+    (found,) = explored.forms(sizes)
     ours = plan_of(found.tensor, sizes)
     steps = tuple(PlanStep(str(step), step.flops, step.size) for step in ours.steps)
     return Plans(

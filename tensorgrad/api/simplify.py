@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression
+from tensorgrad.api.front import least_memory
+from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression, symbols_of
 from tensorgrad.api.planning import flat_form
 from tensorgrad.api.results import Result
 from tensorgrad.api.verify import Verdict
 from tensorgrad.api.verify import verify as compare
 from tensorgrad.calculus import expand
+from tensorgrad.cost import Rates
 from tensorgrad.derivation import Derivation
-from tensorgrad.errors import UnsupportedError
-from tensorgrad.numeric import size_symbols
+from tensorgrad.errors import InputError, SizeError
 from tensorgrad.rule import RuleSet, library
 from tensorgrad.tensor import Tensor
 
-Objective = Literal["flops", "time"]
+if TYPE_CHECKING:
+    from tensorgrad.egraph.exploration import Exploration
+    from tensorgrad.egraph.pricing import Objective
+
+Goal = Literal["flops", "memory", "time"]
+"""What is minimised where sizes are known."""
 
 
 def simplify(
@@ -32,58 +38,120 @@ def simplify(
     seconds: float = 5.0,
     nodes: int = 20_000,
     verify: bool = False,
-    objective: Objective = "flops",
+    objective: Goal = "flops",
+    rates: Rates | None = None,
 ) -> Result:
     """The simplest tensor found that equals `expression`; with `dims`, a size for each symbol, the cheapest.
 
     Args: a tensor, or a text with declarations `let`; facts `if_`; rules, by default the library; budgets, which end
-    the search with the best form so far (`stopped` says so); `verify`, to compare with the input on random values.
+    the search with the best form so far (`stopped` says so); `verify`, to compare with the input on random values;
+    `objective`, what is cheap: operations, the most entries alive at one time, or time at the `rates` of a device.
     Raises NotationError, SizeError, FactError for bad input, UnsupportedError for what cannot be computed yet, and
     UnsoundError when a rule or fact is wrong.
 
     >>> print(repr(simplify("grad(tr(A @ X), X)", let="A : n m ; X : m n").tensor))
     A.T
     """
+    return simplify_all(
+        [expression],
+        let=let,
+        if_=if_,
+        dims=dims,
+        rules=rules,
+        seconds=seconds,
+        nodes=nodes,
+        verify=verify,
+        objective=objective,
+        rates=rates,
+    )[0]
+
+
+def simplify_all(
+    expressions: Sequence[Tensor | str],
+    *,
+    let: str = "",
+    if_: Conditions = "",
+    dims: Mapping[Any, int] | None = None,
+    rules: RuleSet | None = None,
+    seconds: float = 5.0,
+    nodes: int = 20_000,
+    verify: bool = False,
+    objective: Goal = "flops",
+    rates: Rates | None = None,
+) -> list[Result]:
+    """The cheapest forms of several tensors together: in one e-graph, parts that they share paid once.
+
+    A loss, its gradient and a Hessian-vector product cost less together than apart. Arguments as for `simplify`.
+
+    >>> found = simplify_all(["A @ B @ x", "A @ B @ C"], let="A B C : n n ; x : n", dims={"n": 100})
+    >>> [str(result.tensor) for result in found]
+    ['A @ B @ x', 'A @ B @ C']
+    """
     start = perf_counter()
     check_arguments(let, if_, rules, seconds, nodes)
-    if objective != "flops":
-        raise UnsupportedError(f"objective={objective!r}: the search minimises operations, objective='flops'")
-    t, conditions = read_expression(expression, let, if_)
+    if objective not in get_args(Goal):
+        raise InputError(f"objective={objective!r}: expected one of {', '.join(map(repr, get_args(Goal)))}")
+    read = [read_expression(e, let, if_) for e in expressions]
+    if not read:
+        return []
+    conditions = tuple({str(c): c for _, own in read for c in own}.values())
     leaves: dict[str, None] = {}
-    expanded = expand(t, conditions=conditions, used=leaves)
-    sizes = read_dims(dims, size_symbols(t))
+    expanded = [expand(t, conditions=conditions, used=leaves) for t, _ in read]
+    symbols = symbols_of([t for t, _ in read], conditions)
+    sizes = read_dims(dims, symbols)
+    if objective != "flops" and symbols and not sizes:
+        example = ", ".join(f"{s!r}: 1000" for s in symbols)
+        raise SizeError(f"objective={objective!r} needs a size for each symbol; give dims, for example {{{example}}}")
     from tensorgrad.egraph import search
 
-    found = search.simplify(
+    explored = search.explore(
         expanded,
         conditions=conditions,
-        dims=sizes or None,
+        dims=[sizes] if sizes or objective != "flops" else (),
         rules=rules if rules is not None else library(),
         seconds=seconds,
         nodes=nodes,
     )
-    elapsed = perf_counter() - start
-    derivation = found.derivation.framed(t, expanded, found.tensor, found.tensor, (leaves, ()))
-    verdict = Verdict(None, "not asked for")
-    if verify:
-        verdict = compare(t, expanded, found.tensor, conditions)
-    return Result(
-        input=t,
-        expanded=expanded,
-        tensor=_remembering(found.tensor, derivation),
-        dims=sizes,
-        seconds=elapsed,
-        stopped=found.stopped,
-        assumed=found.assumed,
-        verified=verdict.verified,
-        verified_reason=verdict.reason,
-        derivation=derivation,
-        rounds=found.rounds,
-        classes=found.classes,
-        nodes=found.nodes,
-        dropped=found.dropped,
-        egraph=found.graph,
+    forms = explored.forms(
+        sizes if sizes or objective != "flops" else None, _measure(explored, sizes, objective, rates)
     )
+    elapsed = perf_counter() - start
+    found: list[Result] = []
+    for (t, _), plain, form in zip(read, expanded, forms, strict=True):
+        derivation = form.derivation.framed(t, plain, form.tensor, form.tensor, (leaves, ()))
+        verdict = compare(t, plain, form.tensor, conditions) if verify else Verdict(None, "not asked for")
+        result = Result(
+            input=t,
+            expanded=plain,
+            tensor=_remembering(form.tensor, derivation),
+            dims=sizes,
+            seconds=elapsed,
+            stopped=explored.stopped,
+            assumed=explored.assumed,
+            verified=verdict.verified,
+            verified_reason=verdict.reason,
+            derivation=derivation,
+            rounds=explored.rounds,
+            classes=explored.classes,
+            nodes=explored.nodes,
+            dropped=explored.dropped,
+            egraph=explored.graph,
+        )
+        found.append(result)
+    return found
+
+
+def _measure(explored: Exploration, sizes: Mapping[str, int], goal: Goal, rates: Rates | None) -> Objective:
+    """How members are priced for a goal."""
+    from tensorgrad.egraph.pricing import Objective
+
+    match goal:
+        case "flops":
+            return Objective()
+        case "time":
+            return Objective(rates=rates or Rates())
+        case "memory":
+            return least_memory(explored, sizes)
 
 
 def _remembering(t: Tensor, derivation: Derivation) -> Tensor:

@@ -14,16 +14,19 @@ from tensorgrad.cost.prices import (
     application_cost,
     default_dims,
     network_steps,
+    network_traffic,
     symbolic_cost,
     total_cost,
     without_flats,
 )
+from tensorgrad.cost.rates import Rates
 
 __all__ = [
     "CostStep",
     "NetworkPlan",
     "Pair",
     "Planner",
+    "Rates",
     "Tree",
     "application_cost",
     "bits",
@@ -32,6 +35,7 @@ __all__ = [
     "mask_of",
     "network_cost",
     "network_steps",
+    "network_traffic",
     "path_masks",
     "symbolic_cost",
     "total_cost",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
-from tensorgrad.cost.edges import bits, mask_of, path_masks
+from tensorgrad.cost.edges import bits, mask_of, path_masks, volume
 from tensorgrad.cost.network import NetworkPlan, network_cost
 from tensorgrad.function import Function
 from tensorgrad.sizes import ONE, ZERO, Poly
@@ -116,6 +116,20 @@ def network_steps(
         if plan.scaled == k:
             steps.append(CostStep((k,), masks[k], masks[k], 1))
     return steps
+
+
+def network_traffic(
+    legs: Sequence[Sequence[int]], boundary: Sequence[int], dims: Sequence[int], plan: NetworkPlan
+) -> list[tuple[int, int]]:
+    """For every step of a plan its operations, and the entries that it reads and writes."""
+    steps = network_steps(legs, boundary, dims, plan)
+    masks = dict(enumerate(path_masks([mask_of(edges, dims) for edges in legs], plan.path, mask_of(boundary, dims))))
+    found: list[tuple[int, int]] = []
+    for step in steps:
+        read = step.edges if len(step.inputs) == 1 else 0
+        moved = volume(step.kept, dims) + sum(volume(read or masks[k], dims) for k in step.inputs)
+        found.append((step.factor * volume(step.edges, dims), moved))
+    return found
 
 
 def _without_private(masks: Sequence[int], kept: int) -> list[int]:

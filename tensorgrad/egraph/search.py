@@ -12,36 +12,25 @@ from tensorgrad.diagram import Node, Ref, insert
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.explain import Explainer, derivation
+from tensorgrad.egraph.exploration import Exploration
 from tensorgrad.egraph.gapless import Joiner
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.partial import DEFINED, Assumption, Said, assumptions, consequences
+from tensorgrad.egraph.pricing import Pricing
 from tensorgrad.egraph.rephrase import Rephrasing
 from tensorgrad.egraph.saturate import Saturation, Stopped
 from tensorgrad.errors import FactError
-from tensorgrad.extract import Extraction, Pricing
+from tensorgrad.extract import Extraction
 from tensorgrad.notation import Condition
 from tensorgrad.rule import RuleSet
 from tensorgrad.sizes import ONE
 from tensorgrad.tensor import Fact, Tensor, Variable
 
+_WATCHED = 3
+"""Sizes at which a search is seen to bring something cheaper."""
+
 _GAP_SECONDS, _GAP_NODES = 2.0, 2000
 """Budgets of the search for the steps that close one gap of a derivation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a search for a simpler form found."""
-
-    tensor: Tensor
-    derivation: Derivation
-    rules: tuple[str, ...]
-    stopped: Stopped
-    assumed: tuple[Assumption, ...]
-    rounds: int
-    classes: int
-    nodes: int
-    dropped: int
-    graph: EGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +49,42 @@ class Outcome:
     graph: EGraph
 
 
+def explore(
+    tensors: Sequence[Tensor],
+    *,
+    conditions: Sequence[Condition] = (),
+    dims: Sequence[Mapping[str, int]] = (),
+    rules: RuleSet,
+    seconds: float = 5.0,
+    nodes: int = 20_000,
+) -> Exploration:
+    """One e-graph of tensors without derivatives and of what equals them, searched until nothing cheaper comes: by size,
+    or by operations at each of the sizes `dims` (an empty mapping where all sizes are numbers)."""
+    engine = Engine.of(rules, [*tensors, *_expressions(conditions)])
+    graph = EGraph(seconds, nodes)
+    try:
+        assumed, equations = _state(graph, tensors, conditions)
+        refs = [insert(graph, t) for t in tensors]
+        watched = dims[:: -(-len(dims) // _WATCHED)] if dims else [None]
+        pricings = [Pricing(graph, sizes) for sizes in watched]
+        run = Saturation(
+            graph,
+            engine,
+            equations,
+            goal=lambda: False,
+            each_sum=bool(dims),
+            fused=True,
+            price=lambda: [Extraction(graph, refs, pricing).cost for pricing in pricings],
+        )
+        stopped = run.run()
+    finally:
+        engine.tables.end()
+    graph.limit *= 2
+    graph.deadline = time.monotonic() + 60
+    connect = _Connector(tensors, conditions, rules)
+    return Exploration(tuple(tensors), tuple(refs), graph, stopped, assumed, run.done_rounds, run.dropped, connect)
+
+
 def simplify(
     t: Tensor,
     *,
@@ -68,47 +93,10 @@ def simplify(
     rules: RuleSet,
     seconds: float = 5.0,
     nodes: int = 20_000,
-) -> Found:
-    """The cheapest equal form of a tensor without derivatives: by size, or by operations if `dims` are given (which may
-    be empty where all sizes are numbers)."""
-    engine = Engine.of(rules, [t, *_expressions(conditions)])
-    graph = EGraph(seconds, nodes)
-    try:
-        assumed, equations = _state(graph, [t], conditions)
-        ref = insert(graph, t)
-        pricing = Pricing(graph, dims)
-        run = Saturation(
-            graph,
-            engine,
-            equations,
-            goal=lambda: False,
-            each_sum=dims is not None,
-            fused=True,
-            price=lambda: Extraction(graph, [ref], pricing).cost,
-        )
-        stopped = run.run()
-    finally:
-        engine.tables.end()
-    graph.limit *= 2
-    graph.deadline = time.monotonic() + 60
-    extraction = Extraction(graph, [ref], pricing)
-    steps, names = Explainer(graph).extraction(ref[0], extraction.chosen)
-    classes, live = graph.statistics()
-    edges = [t.edges[list(ref[1]).index(p)] for p in range(len(ref[1]))]
-    result = extraction.tensor(ref, t.edges)
-    joiner = Joiner(_Connector([t], conditions, rules), names)
-    return Found(
-        result,
-        Derivation(tuple(joiner.joined(t, derivation(steps, edges).steps, result))),
-        names,
-        stopped,
-        assumed,
-        run.done_rounds,
-        classes,
-        live,
-        run.dropped,
-        graph,
-    )
+) -> Exploration:
+    """What equals one tensor, searched by size, or by operations if `dims` are given (which may be empty)."""
+    sizes = () if dims is None else (dims,)
+    return explore([t], conditions=conditions, dims=sizes, rules=rules, seconds=seconds, nodes=nodes)
 
 
 def prove(
@@ -282,4 +270,4 @@ def _assert(graph: EGraph, ref: Ref, fact: Fact, t: Tensor) -> None:
         graph.assert_fact(ref, fact.name, Said(t, "stated"))
 
 
-__all__ = ["Found", "Outcome", "Variable", "normalise", "prove", "simplify"]
+__all__ = ["Exploration", "Outcome", "Variable", "explore", "normalise", "prove", "simplify"]

@@ -205,7 +205,7 @@ def _sum_kernel(
     if not terms:
         return _zeros(result or ())
     written = Sum(tuple(t for t, _ in terms), tuple(c for _, c in terms))
-    found = search.simplify(written, dims={}, rules=RuleSet(), seconds=seconds).tensor
+    (found,) = search.simplify(written, dims={}, rules=RuleSet(), seconds=seconds).cheapest({})
     return builder.kernel(written, found, optimizer)
 
 

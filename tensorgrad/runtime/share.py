@@ -77,12 +77,15 @@ def plan_together(contractions: Sequence[Contraction]) -> list[NetworkPlan]:
     owners = {c.key((1 << len(c.legs)) - 1)[0] for c in contractions if c.legs and not c.scaled}
     weights = {k: 0.0 if k in owners else 1.0 / times for k, times in shared.items()}
     current = [_replanned(c, p, weights) for c, p in zip(contractions, plain, strict=True)]
+    # The cheap ones go first: what the dear ones compute is there for them to use.
+    ascending = sorted(range(len(contractions)), key=lambda k: plain[k].flops)
     for _ in range(ROUNDS + 1):
         total = together(contractions, current)
         if total < cost:
             best, cost = current, total
         current = list(current)
-        for k, contraction in enumerate(contractions):
+        for k in ascending:
+            contraction = contractions[k]
             others = {h for j, c in enumerate(contractions) if j != k for h in _computed(c, current[j])} | owners
             prices = {h: 0.0 if h in others else 1.0 for h in shared}
             current[k] = _replanned(contraction, plain[k], prices)

@@ -1,0 +1,72 @@
+"""A searched e-graph, from which the cheapest forms are extracted, by one measure of cost after another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tensorgrad.derivation import Derivation
+from tensorgrad.diagram.nodes import Ref
+from tensorgrad.egraph.explain import Explainer, derivation
+from tensorgrad.egraph.gapless import Connect, Joiner
+from tensorgrad.egraph.graph import EGraph
+from tensorgrad.egraph.partial import Assumption
+from tensorgrad.egraph.pricing import Objective, Pricing
+from tensorgrad.egraph.saturate import Stopped
+from tensorgrad.extract import Extraction
+from tensorgrad.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The cheapest form of one tensor, how it is derived, and the rules of that."""
+
+    tensor: Tensor
+    derivation: Derivation
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """Tensors, the e-graph of what equals them, and how the search ended; `connect` finds missing steps."""
+
+    tensors: tuple[Tensor, ...]
+    refs: tuple[Ref, ...]
+    graph: EGraph
+    stopped: Stopped
+    assumed: tuple[Assumption, ...]
+    rounds: int
+    dropped: int
+    connect: Connect
+
+    @property
+    def classes(self) -> int:
+        """Classes of the e-graph."""
+        return self.graph.statistics()[0]
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of the e-graph that are not replaced."""
+        return self.graph.statistics()[1]
+
+    def extraction(self, dims: Mapping[str, int] | None, objective: Objective | None = None) -> Extraction:
+        """The choice of least cost for all tensors together, parts that they share paid once."""
+        return Extraction(self.graph, self.refs, Pricing(self.graph, dims, objective))
+
+    def cheapest(self, dims: Mapping[str, int] | None, objective: Objective | None = None) -> tuple[Tensor, ...]:
+        """The forms of that choice, without derivations."""
+        extraction = self.extraction(dims, objective)
+        return tuple(extraction.tensor(ref, t.edges) for ref, t in zip(self.refs, self.tensors, strict=True))
+
+    def forms(self, dims: Mapping[str, int] | None, objective: Objective | None = None) -> tuple[Form, ...]:
+        """The forms of that choice, each with its derivation."""
+        extraction = self.extraction(dims, objective)
+        explainer = Explainer(self.graph)
+        return tuple(self._form(t, ref, extraction, explainer) for ref, t in zip(self.refs, self.tensors, strict=True))
+
+    def _form(self, t: Tensor, ref: Ref, extraction: Extraction, explainer: Explainer) -> Form:
+        steps, names = explainer.extraction(ref[0], extraction.chosen)
+        edges = [t.edges[list(ref[1]).index(p)] for p in range(len(ref[1]))]
+        result = extraction.tensor(ref, t.edges)
+        joined = Joiner(self.connect, names).joined(t, derivation(steps, edges).steps, result)
+        return Form(result, Derivation(tuple(joined)), names)
