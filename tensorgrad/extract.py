@@ -195,15 +195,18 @@ class _Sharing:
             return False
         old = self.chosen[part]
         for form in extraction.members(part):
+            inner = extraction.parts(form)
+            if any(p not in self.chosen for p in inner) or self._reaches(inner, part):
+                continue
             self.chosen[part] = form
-            if all(p in self.chosen for p in extraction.parts(form)) and self.swap(root, member):
+            if self.swap(root, member):
                 return True
         self.chosen[part] = old
         return False
 
     def _reaches(self, parts: Sequence[Handle], root: Handle) -> bool:
         """Whether what is chosen for the parts contains the class; what stands before it in the order cannot."""
-        last = self.position[root]
+        last = self.position.get(root, len(self.position))
         stack, seen = list(parts), set(parts)
         while stack:
             part = stack.pop()
