@@ -11,7 +11,7 @@ from tensorgrad.errors import EdgeError, FactError, SizeError, UnsupportedError
 from tensorgrad.notation import parse_claim
 from tensorgrad.numeric import sample
 from tensorgrad.numeric.differences import Differences
-from tensorgrad.tensor import Apply, Expectation, Tensor, walk
+from tensorgrad.tensor import Apply, Delta, Derivative, Expectation, Tensor, Variable, walk
 
 LET = (
     "x mu a b : n ; y : n ; A : n n ; B : m n ; H : n n symmetric ; S R : n n pd ; X M G : n m ; C : n m n m pd ; "
@@ -160,3 +160,10 @@ def test_bad_input() -> None:
     claim = parse_claim("grad(E[x](relu(a @ x)), S) = S", LET, NORMAL)
     with pytest.raises(UnsupportedError, match="Price's theorem for relu of x"):
         expand(claim.left, conditions=claim.conditions)
+
+
+def test_a_derivative_may_be_named_as_edges_inside_an_expectation_are() -> None:
+    x, y = Variable("x", i="n"), Variable("y", i="n")
+    inside = Expectation.gaussian(x * x * y, x, 1).rename(i="j")
+    found = expand(Derivative(inside, y, ["i"]))
+    assert found == 2 * Delta("n", "j", "i")

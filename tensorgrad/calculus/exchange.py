@@ -38,8 +38,9 @@ def through(t: Tensor, u: Variable, names: Sequence[str], differentiate: Differe
         if u.name in free_names(node):
             inner = fresh(holder.edges, {*edges, *node.edges})
             outer = differentiate(plain, holder, inner)
-            own = _of_mean(node, u, names, differentiate)
-            moved = dict(zip(node.edges, inner, strict=True))
+            apart = fresh(names, {*edges, *node.edges, *inner})
+            own = _of_mean(node, u, apart, differentiate)
+            moved = dict(zip((*node.edges, *apart), (*inner, *names), strict=True))
             own = renamed(own, tuple(moved.get(e, e) for e in own.edges))
             found.append(Product((outer, own), edges))
     total = _sum([f for f in found if not isinstance(f, Zero)], edges, (*t.dims, *u.dims))
@@ -72,12 +73,11 @@ def _exchanged(t: Tensor, names: Sequence[str]) -> Tensor:
 
 def _of_mean(node: Expectation, u: Variable, names: Sequence[str], differentiate: Differentiate) -> Tensor:
     """The derivative of E[x](y): in y, in the mean and in the covariance of x."""
-    y, x, law = node.args[0], node.variable, node.law
+    y, x, law = renamed(node.args[0], node.edges), node.variable, node.law
     edges, dims = (*node.edges, *names), (*node.dims, *u.dims)
     terms: list[Tensor] = []
     if u.name != x.name and u.name in free_names(y):
-        clean = _renamed_apart(y, names)
-        terms.append(align(expected(node, differentiate(clean, u, names)), edges))
+        terms.append(align(expected(node, differentiate(y, u, names)), edges))
     for place, parameter in enumerate(law.parameters if law else ()):
         if u.name not in free_names(parameter):
             continue
@@ -93,9 +93,3 @@ def _of_mean(node: Expectation, u: Variable, names: Sequence[str], differentiate
         product = Product((expected(node, inside), slope), edges)
         terms.append(Sum((product,), (Fraction(1, 2),)) if place else product)
     return _sum(terms, edges, dims)
-
-
-def _renamed_apart(y: Tensor, names: Sequence[str]) -> Tensor:
-    if set(names) & set(y.edges):
-        raise UnsupportedError("a derivative whose new edges are those of the integrand; give new names")
-    return y
