@@ -241,10 +241,11 @@ def _joined(pattern: Network, edges: Mapping[int, int]) -> bool:
 
 
 def _may_be_empty(problem: Cover, variable: int, edges: Mapping[int, int]) -> bool:
-    """A vector variable may stand for ones along an edge that no operand touches; a scalar may take the coefficient."""
+    """A vector variable may stand for ones along an edge that no operand touches; a scalar may take the coefficient,
+    and where it is all there is, as in c * I[n], be 1."""
     legs = problem.pattern.operands[variable][1]
     if not legs:
-        return problem.ratio is not ONE
+        return problem.ratio is not ONE or len(problem.pattern.operands) == 1
     return len(legs) == 1 and all(edges[legs[0]] not in ls for _, ls in problem.node.operands)
 
 
