@@ -89,9 +89,9 @@ def _summed_names(graph: EGraph, network: Network) -> Iterator[tuple[int, Handle
     handles = [h for h, _ in network.operands]
     for k, (handle, legs) in enumerate(network.operands):
         named = handle > FLAT and isinstance(graph.nodes[handle], Leaf) and graph.group_of(handle).trivial
-        if named and legs and handles.count(handle) == 1 and len(set(legs)) == len(legs):
-            if not set(legs) & set(network.boundary):
-                yield k, handle
+        once = handles.count(handle) == 1 and len(set(legs)) == len(legs)
+        if named and once and legs and not set(legs) & set(network.boundary):
+            yield k, handle
 
 
 def _as_network(graph: EGraph, member: Handle) -> Network:
