@@ -137,6 +137,8 @@ _DECLARED = (
     _matrix("pinv", lambda np, x: np.linalg.pinv(x), (1, 0), 10),
     _matrix("adj", meaning.adjugate, (1, 0), 3),
     _matrix("expm", meaning.expm, (0, 1), 20),
+    _matrix("sinm", meaning.sinm, (0, 1), 40),
+    _matrix("cosm", meaning.cosm, (0, 1), 40),
     _matrix("logm", meaning.principal("logm", lambda np, v: np.log(v)), (0, 1), 30),
     _matrix("sqrtm", meaning.principal("sqrtm", lambda np, v: np.sqrt(v)), (0, 1), 30),
     _matrix("matpow", meaning.matpow, (0, 1), 4, acts=(2, 0)),

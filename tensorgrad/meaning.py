@@ -78,6 +78,16 @@ def expm(_: Any, x: Any) -> Any:
     return expm(x)
 
 
+def sinm(_: Any, x: Any) -> Any:
+    """The sine of a matrix, the imaginary part of expm(1j * x)."""
+    return expm(_, 1j * x).imag
+
+
+def cosm(_: Any, x: Any) -> Any:
+    """The cosine of a matrix, the real part of expm(1j * x)."""
+    return expm(_, 1j * x).real
+
+
 def principal(name: str, scalar: Numeric) -> Numeric:
     """A matrix logarithm or root: by eigenvectors, or where these are ill-conditioned by scipy's Schur form (for
     defective matrices); NaN where an eigenvalue is on the branch cut."""

@@ -1,4 +1,4 @@
-"""Derivatives of functions of a matrix that are power series (expm, logm, sqrtm, matpow), through a block matrix.
+"""Derivatives of functions of a matrix that are power series (expm, sinm, cosm, logm, sqrtm, matpow), through a block matrix.
 
 With B = [[A, E], [0, A]] the block (0, 1) of f(B) is the derivative of f at A in the direction E (Higham, Functions of
 Matrices, theorem 3.6). So a derivative is f again, of one matrix of twice the size a direction, and so is a derivative of
@@ -15,7 +15,7 @@ from tensorgrad.errors import UnsupportedError
 from tensorgrad.sizes import ZERO, as_poly
 from tensorgrad.tensor import Apply, Delta, Product, Scalar, Tensor, Unit, add
 
-SERIES = frozenset(["expm", "logm", "sqrtm", "matpow"])
+SERIES = frozenset(["expm", "sinm", "cosm", "logm", "sqrtm", "matpow"])
 """Functions f with f of a block triangular matrix as above."""
 
 _TWO = as_poly(2)

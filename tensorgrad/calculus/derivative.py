@@ -16,7 +16,7 @@ from tensorgrad.calculus.exchange import through
 from tensorgrad.calculus.expectation import eliminate
 from tensorgrad.calculus.laws import by_definition, with_exchange
 from tensorgrad.calculus.leaves import Leaves, Line, Template, leaves, peel
-from tensorgrad.calculus.local import jacobian, missing, traced
+from tensorgrad.calculus.local import commuting, jacobian, missing, traced
 from tensorgrad.calculus.template import Instance
 from tensorgrad.calculus.wired import Frame, Wired, apply, materialise, total
 from tensorgrad.errors import EdgeError, UnsupportedError
@@ -220,7 +220,8 @@ def _sent(
     """The contributions of a node's cotangent to the nodes below it."""
     if isinstance(node, Apply) and _is_series(node, dependent, templates):
         _constant_exponent(node, dependent)
-        terms = traced(node, cotangent, templates)
+        scaled = commuting(node, dependent, templates)
+        terms = traced(node, cotangent, templates) if scaled is None else [(cotangent, local) for local in scaled]
         if terms is None:
             return [(node.args[0], through_block(node, cotangent, frame, True))]
         sent = [(node.args[0], apply(local, left, frame, True)) for left, local in terms]
@@ -248,7 +249,12 @@ def _forward(order: list[Tensor], dependent: set[int], templates: Leaves, frame:
         if isinstance(node, Apply) and _is_series(node, dependent, templates):
             _constant_exponent(node, dependent)
             tangent = tangents[id(node.args[0])]
-            tangents[id(node)] = None if tangent is None else through_block(node, tangent, frame, False)
+            scaled = commuting(node, dependent, templates)
+            if tangent is None or scaled is None:
+                tangents[id(node)] = None if tangent is None else through_block(node, tangent, frame, False)
+                continue
+            moved = [value for local in scaled if (value := apply(local, tangent, frame, False)) is not None]
+            tangents[id(node)] = total(moved, node.edges, node.dims, frame)
             continue
         values: list[Wired] = []
         for child, local in jacobian(node, dependent, templates):

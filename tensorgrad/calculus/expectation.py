@@ -18,7 +18,7 @@ from tensorgrad.tensor import Apply, Derivative, Expectation, Scalar, Tensor, Va
 Differentiate = Callable[[Tensor, Variable, Sequence[str]], Tensor]
 
 SMOOTH = frozenset(
-    "exp sin cos sinh cosh tanh sigmoid softplus erf gelu softmax log_softmax logsumexp det adj expm".split()
+    "exp sin cos sinh cosh tanh sigmoid softplus erf gelu softmax log_softmax logsumexp det adj expm sinm cosm".split()
 )
 """Functions that have all derivatives everywhere."""
 

@@ -11,7 +11,7 @@ from tensorgrad.calculus.wired import Local, Wired, fresh
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.function import PLACES, Function
 from tensorgrad.sizes import ONE, Poly, as_poly
-from tensorgrad.tensor import Apply, Product, Rename, Sum, Tensor, Unit, Variable, walk
+from tensorgrad.tensor import Apply, Product, Rename, Sum, Tensor, Unit, Variable, renamed, walk
 
 if TYPE_CHECKING:
     from tensorgrad.notation import Condition
@@ -147,6 +147,51 @@ def traced(node: Apply, cotangent: Wired, leaves: Leaves) -> list[tuple[Wired, L
     left = Wired(cotangent.coefficient, cotangent.core, legs, tuple(number[w] for w in others))
     batch = node.edges[: len(node.edges) - len(rows) - len(columns)]
     return [(left, local) for local in Instance(template, node).terms(batch)]
+
+
+def commuting(node: Apply, dependent: Collection[int], leaves: Leaves) -> list[Local] | None:
+    """The Jacobian of f(s * A), f a function of a matrix and s all that is differentiated: A @ f'(s * A) times that of s.
+
+    The derivative f' is that of the trace, for what the argument moves by commutes with it. None where s is no number,
+    or f has no rule for traces.
+    """
+    template = leaves.traces.get(node.function.name)
+    arg = node.args[0]
+    if template is None or node.function.derivative or len(node.produced) != 2 or not _is_scaled(arg, dependent):
+        return None
+    if arg.order != sum(map(len, node.acted[0])):
+        return None
+    (rows, columns), (out_rows, out_columns) = node.acted[0], node.produced
+    found: list[Local] = []
+    for local in Instance(template, node).terms(()):
+        own = dict(zip(arg.edges, local.inner, strict=True))
+        turn = {own[row]: column for row, column in zip(rows, out_columns, strict=True)}
+        parts = tuple(renamed(p, tuple(turn.get(e, e) for e in p.edges)) for p in local.parts)
+        inner = {**{e: own[e] for e in columns}, **dict(zip(rows, out_rows, strict=True))}
+        sizes = {**node.sizes, **{own[e]: arg.sizes[e] for e in columns}, **_sizes(parts)}
+        found.append(Local(local.coefficient, parts, tuple(inner[e] for e in arg.edges), node.edges, sizes))
+    return found
+
+
+def _sizes(parts: tuple[Tensor, ...]) -> dict[str, Poly]:
+    return {edge: dim for part in parts for edge, dim in part.sizes.items()}
+
+
+def _is_scaled(t: Tensor, dependent: Collection[int]) -> bool:
+    """Whether `t` depends on what is differentiated through factors that are numbers alone."""
+    while True:
+        t = peel(t, {})[0]
+        if isinstance(t, Sum) and len(t.terms) == 1:
+            t = t.terms[0]
+            continue
+        if not isinstance(t, Product):
+            return False
+        moving = [f for f in t.factors if id(f) in dependent and f.order]
+        if not moving:
+            return True
+        if len(moving) > 1 or any(f.order for f in t.factors if f is not moving[0]):
+            return False
+        t = moving[0]
 
 
 def missing(node: Apply, argument: int) -> UnsupportedError:

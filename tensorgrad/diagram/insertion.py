@@ -120,14 +120,19 @@ class Insertion:
                 return self.store.network(draft)
 
     def _convolution(self, block: Convolution, dims: tuple[Poly, ...]) -> Ref:
-        """Edges of equal sizes and steps may change places."""
+        """The summands in the order of their sizes and steps; those of equal sizes and steps may change places."""
         offset = self.dim(block.offset)
-        same = zip(pairwise(dims[1:]), pairwise(block.steps), strict=True)
+        order = sorted(range(1, len(dims)), key=lambda k: (str(dims[k]), block.steps[k - 1]))
+        edges, steps = [block.edges[k] for k in (0, *order)], tuple(block.steps[k - 1] for k in order)
+        dims = tuple(dims[k] for k in (0, *order))
+        same = zip(pairwise(dims[1:]), pairwise(steps), strict=True)
         generators = tuple(
             swap(len(dims), [k], [k + 1]) for k, ((d, e), (s, t)) in enumerate(same, 1) if d is e and s == t
         )
-        leaf = Convolution(block.edges, dims, block.steps, offset)
-        return self.store.leaf(Leaf(("conv", *dims, *block.steps, offset), leaf), dims, generators)
+        leaf = Convolution(tuple(edges), dims, steps, offset)
+        found = self.store.leaf(Leaf(("conv", *dims, *steps, offset), leaf), dims, generators)
+        axis = {edge: found[1][k] for k, edge in enumerate(edges)}
+        return found[0], tuple(axis[edge] for edge in block.edges)
 
     @staticmethod
     def _permuted(ref: Ref, perm: Sequence[int]) -> Ref:

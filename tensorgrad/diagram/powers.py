@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _MOST_BITS = 4096
+_LARGEST_ROOTED = 1 << 52
 _MOST_FACTORS = 64
 
 
@@ -160,11 +162,31 @@ def power(store: Store, base: Ref, exponent: Poly) -> Ref | None:
             return None
     if value is ONE:
         return store.constant(ONE)
+    root = _root_of(value, exponent) if value is not None else None
+    if root is not None:
+        return store.constant(root)
     if is_natural(exponent) and exponent.is_constant and exponent.number <= LARGEST_COPIES:
         return _copies(store, (handle, perm), int(exponent.number))
     if not is_integer(exponent):
         return None
     return _power_of_power(store, (handle, perm), exponent) or _power_of_product(store, (handle, perm), exponent)
+
+
+def _root_of(value: Poly, exponent: Poly) -> Poly | None:
+    """4 ** (1/2) = 2, (8/27) ** (2/3) = 4/9: a number to a fraction where that is rational."""
+    if not (value.is_constant and exponent.is_constant and value.number > 0):
+        return None
+    times, degree = exponent.number.numerator, exponent.number.denominator
+    if not is_short(value, times) or degree > _MOST_FACTORS:
+        return None
+    above, below = (_whole_root(part, degree) for part in (value.number.numerator, value.number.denominator))
+    return Poly.constant(Fraction(above, below) ** times) if above and below else None
+
+
+def _whole_root(number: int, degree: int) -> int | None:
+    """The whole root of a number small enough that floating point finds it."""
+    guess = round(number ** (1 / degree)) if number < _LARGEST_ROOTED else 0
+    return guess if guess**degree == number else None
 
 
 def _ones(store: Store, dims: Sequence[Poly]) -> Ref:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tensorgrad.diagram.applications import make_power
 from tensorgrad.diagram.draft import FLAT, Draft
-from tensorgrad.diagram.nodes import Application, Handle, Network, Ref
+from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref
 from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
@@ -30,12 +30,11 @@ class Cleared:
     factor: Ref
     axes: tuple[int, ...]
     other: Ref
+    rule: str = "factor-cancels"
 
     def step(self) -> Applied:
         """The reason why the two sides are equal when `rest` and `other` are."""
-        return Applied(
-            "factor-cancels", "built in", lemma=Lemma("factor", self.rest, self.other, self.factor, self.axes)
-        )
+        return Applied(self.rule, "built in", lemma=Lemma("factor", self.rest, self.other, self.factor, self.axes))
 
 
 def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:
@@ -56,6 +55,43 @@ def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleare
                 found = _one(graph, facts, network, boundary, k, applied, on, at, other)
                 if found is not None:
                     yield found
+
+
+def strip(graph: EGraph, side: Ref, other: Ref) -> Iterator[Cleared]:
+    """The ways to take a name that both sides are summed with, as y in A @ y = B @ y, off both."""
+    forms = [(at, *_shown(graph, side, at)) for at in graph.members(side[0]).networks]
+    others = [_shown(graph, other, at) for at in graph.members(other[0]).networks]
+    order = len(side[1])
+    for member, network, boundary in forms:
+        for k, handle in _summed_names(graph, network):
+            legs = network.operands[k][1]
+            for second, ends in others:
+                place = next((j for j, h in _summed_names(graph, second) if h == handle), None)
+                if place is None:
+                    continue
+                rest = _without(graph, network, k, [*boundary, *legs])
+                right = _without(graph, second, place, [*ends, *second.operands[place][1]])
+                inverse = {p: a for a, p in enumerate(graph.oriented(member))}
+                at: Ref = (member, tuple(inverse[p] for p in graph.resolve(side)[1]))
+                axes = tuple(range(len(legs)))
+                yield Cleared(at, rest, (handle, axes), tuple(-1 - order - a for a in axes), right, "same-factor")
+
+
+def _shown(graph: EGraph, ref: Ref, member: Handle) -> tuple[Network, list[int]]:
+    """A member network, and its boundary in the order of the reference."""
+    network = _as_network(graph, member)
+    inverse = {p: a for a, p in enumerate(graph.oriented(member))}
+    return network, [network.boundary[inverse[p]] for p in graph.resolve(ref)[1]]
+
+
+def _summed_names(graph: EGraph, network: Network) -> Iterator[tuple[int, Handle]]:
+    """The operands that are names, stand once in the network, and have no leg in the boundary."""
+    handles = [h for h, _ in network.operands]
+    for k, (handle, legs) in enumerate(network.operands):
+        named = handle > FLAT and isinstance(graph.nodes[handle], Leaf) and graph.group_of(handle).trivial
+        once = handles.count(handle) == 1 and len(set(legs)) == len(legs)
+        if named and once and legs and not set(legs) & set(network.boundary):
+            yield k, handle
 
 
 def _as_network(graph: EGraph, member: Handle) -> Network:

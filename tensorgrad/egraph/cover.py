@@ -50,19 +50,21 @@ def covers(
     for position, edge in zip(pattern.boundary, boundary, strict=True):
         if edges.setdefault(position, edge) != edge:
             return
-    sized = s
-    for e, f in edges.items():
-        new = sized.with_size(pattern.dims[e], node.dims[f])
-        if new is None:
-            return
-        sized = new
+    pairs = [(pattern.dims[e], node.dims[f]) for e, f in edges.items()]
+    later = [pair for pair in pairs if s.is_open(pair[0])]
+    sized = s.with_sizes(pair for pair in pairs if pair not in later)
+    if sized is None:
+        return
     ratio = node.coefficient.divide(pattern.coefficient)
     if ratio is None:
         return
     problem = Cover(matcher, pattern, node, lifted, ratio)
     variables = [k for k, (h, _) in enumerate(pattern.operands) if _is_variable(matcher, h)]
     anchors = [k for k in range(len(pattern.operands)) if k not in variables]
-    yield from _anchored(problem, anchors, variables, edges, frozenset(range(len(node.operands))), sized)
+    for found in _anchored(problem, anchors, variables, edges, frozenset(range(len(node.operands))), sized):
+        agreed = found.with_sizes(later)
+        if agreed is not None:
+            yield agreed
 
 
 def _is_variable(matcher: Matcher, handle: Handle) -> bool:
@@ -86,7 +88,14 @@ def _anchored(
     handle, legs = problem.pattern.operands[anchors[0]]
     for k in sorted(left):
         for new_edges, t in operand_matches(problem.matcher, problem.node, k, handle, legs, edges, problem.lifted, s):
-            yield from _anchored(problem, anchors[1:], variables, new_edges, left - {k}, t)
+            sized = t.with_sizes(_parts(problem, legs, new_edges)) if handle < FLAT else t
+            if sized is not None:
+                yield from _anchored(problem, anchors[1:], variables, new_edges, left - {k}, sized)
+
+
+def _parts(problem: Cover, legs: Sequence[int], edges: Mapping[int, int]) -> list[tuple[Poly, Poly]]:
+    """The sizes of a table that fuses axes, in the pattern and in the network: the parts, then the whole."""
+    return [(problem.pattern.dims[e], problem.node.dims[edges[e]]) for e in (*legs[1:], legs[0])]
 
 
 def operand_matches(
@@ -176,7 +185,9 @@ def _deal(
         touched = {e for k in piece for e in node.operands[k][1] if e in cut}
         takers = [v for v in variables if touched <= own[v]]
         if not touched and not lifted:
-            takers = variables if len(scalars) == len(variables) else scalars[:1] if scalars else takers[:1]
+            takers = (
+                variables if len(scalars) == len(variables) else scalars[:1] if scalars else [_freest(problem, takers)]
+            )
         if not takers:
             return
         options.append(takers)
@@ -189,6 +200,12 @@ def _deal(
             continue
         if _copies(problem) <= dealt_edges and all(parts[v] or _may_be_empty(problem, v, edges) for v in variables):
             yield from _bind_all(problem, variables, edges, parts, s)
+
+
+def _freest(problem: Cover, variables: Sequence[int]) -> int:
+    """The first variable that stands nowhere else in the pattern, else the first."""
+    repeated = problem.matcher.pattern.repeated
+    return next((v for v in variables if problem.pattern.operands[v][0] not in repeated), variables[0])
 
 
 def _copies(problem: Cover) -> set[int]:
@@ -224,10 +241,11 @@ def _joined(pattern: Network, edges: Mapping[int, int]) -> bool:
 
 
 def _may_be_empty(problem: Cover, variable: int, edges: Mapping[int, int]) -> bool:
-    """A vector variable may stand for ones along an edge that no operand touches; a scalar may take the coefficient."""
+    """A vector variable may stand for ones along an edge that no operand touches; a scalar may take the coefficient,
+    and where it is all there is, as in c * I[n], be 1."""
     legs = problem.pattern.operands[variable][1]
     if not legs:
-        return problem.ratio is not ONE
+        return problem.ratio is not ONE or len(problem.pattern.operands) == 1
     return len(legs) == 1 and all(edges[legs[0]] not in ls for _, ls in problem.node.operands)
 
 
@@ -241,7 +259,10 @@ def _bind_all(
         free = [v for v in variables if _name(matcher, pattern, v) not in s.tensors]
         if not free:
             return
-        absorbing = min(free, key=lambda v: (bool(pattern.operands[v][1]), bool(parts[v]), v))
+        repeated = matcher.pattern.repeated
+        absorbing = min(
+            free, key=lambda v: (bool(pattern.operands[v][1]), pattern.operands[v][0] in repeated, bool(parts[v]), v)
+        )
     for v in variables:
         ref, lift = _piece(problem, v, edges, parts[v], ratio if v == absorbing else ONE)
         handle = pattern.operands[v][0]

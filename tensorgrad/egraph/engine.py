@@ -131,8 +131,10 @@ class Library:
 
 
 def _names(t: Tensor) -> Iterator[str]:
-    """Names of the known functions and structural tensors of an expression; what structure turns into what else, too."""
+    """Names of the known functions and structural tensors of an expression, and its sizes that are numbers; what
+    structure turns into what else, too."""
     for node in walk(t):
+        yield from _fixed_sizes(node)
         if isinstance(node, Apply) and node.function.known:
             name = node.function.name
             yield "pow" if name == "sqrt" else name
@@ -156,11 +158,19 @@ def _needed(rule: Rule) -> list[frozenset[str]]:
 def _can_be_found(side: Tensor) -> bool:
     """Whether a side has an application (of an unknown function too), a structural tensor, or a variable with facts."""
     applied = any(isinstance(n, Apply) and not (n.function.known and not set(_own_names(n))) for n in walk(side))
-    return applied or bool(set(_own_names(side))) or any(v.facts for v in side.variables)
+    named = any(not name.isdigit() for name in _own_names(side))
+    return applied or named or any(v.facts for v in side.variables)
+
+
+def _fixed_sizes(t: Tensor) -> Iterator[str]:
+    """The sizes that are numbers, as names: a rule for 2 by 2 matrices is of use where there are any."""
+    return (str(d) for d in t.dims if d.is_constant and d is not ONE)
 
 
 def _own_names(t: Tensor) -> Iterator[str]:
     for node in walk(t):
+        if isinstance(node, Variable):
+            yield from _fixed_sizes(node)
         if isinstance(node, Apply) and node.function.known:
             if node.function.name != "pow" or not _is_copies(node):
                 yield "pow" if node.function.name == "sqrt" else node.function.name

@@ -84,7 +84,7 @@ class Equations:
         found = self._as_pattern(left)
         node = self.graph.nodes[right[0]]
         size = len(node.operands) if isinstance(node, Network) else 1
-        if found is not None and len(found.operands) >= size and not isinstance(node, Total):
+        if found is not None and len(found.operands) >= size and not (isinstance(node, Total) and node.terms):
             yield Direction(found, right, text)
 
     def _isolated(self, left: Ref, right: Ref, text: str) -> Iterator[Direction]:

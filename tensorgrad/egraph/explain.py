@@ -185,7 +185,7 @@ class Explainer:
         names = [start.edges[left[1].index(p)] for p in side[1]]
 
         def framed(t: Tensor) -> Tensor:
-            own = [""] * len(names)
+            own = [""] * len(lemma.left[1])
             for q, p in enumerate(lemma.left[1]):
                 own[p] = f"m{q}" if -1 - q in lemma.axes else names[q]
             if lemma.kind == "difference":

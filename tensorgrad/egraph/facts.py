@@ -74,6 +74,9 @@ class Facts:
             while len(found) != size:
                 size = len(found)
                 found |= {fact for fact, asks in pending if asks <= found}
+            if "cholesky" not in graph.function_names:
+                # Diagonal matrices are triangular, but what asks for triangles has rules for diagonals of its own.
+                found -= {"lower", "upper"} - graph.fact_names
             self._possible = frozenset(found)
         return self._possible
 

@@ -156,6 +156,8 @@ class EGraph(Store):
         for child in children(node):
             self.members(child).users[handle] = None
         self.fresh.append(handle)
+        if generators:
+            self._note_skew(handle)
         return handle
 
     def _gain_symmetries(self, handle: Handle, generators: Iterable[Signed]) -> None:
@@ -326,7 +328,13 @@ class EGraph(Store):
         self._groups[root] = new
         self._dirty[root] = None
         self.unions += 1
+        self._note_skew(root)
         return True
+
+    def _note_skew(self, root: Handle) -> None:
+        """Skewness that a diagram shows is a fact that rules look for."""
+        if len(self.dims[root]) == 2 and ((1, 0), -1) in self._groups[root].generators:
+            self.assert_fact((root, (0, 1)), "skew")
 
     def _merge(self, h1: Handle, p1: tuple[int, ...], h2: Handle, p2: tuple[int, ...]) -> None:
         to_first = [0] * len(p1)

@@ -6,7 +6,7 @@ variables stand for may have edges (labels) that the pattern does not mention.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -53,6 +53,17 @@ class Substitution:
         if not unknown:
             return self if pattern.substitute(self.sizes) is size else None
         return self._solved(pattern, unknown, size)
+
+    def is_open(self, pattern: Poly) -> bool:
+        """Whether a size such as n * m has several unknown symbols: it can be compared only when its parts are known."""
+        return sum(x not in self.sizes for x in pattern.symbols) > 1
+
+    def with_sizes(self, pairs: Iterable[tuple[Poly, Poly]]) -> Substitution | None:
+        """Unify sizes one after another; None if they disagree."""
+        s: Substitution | None = self
+        for pattern, size in pairs:
+            s = s.with_size(pattern, size) if s is not None else None
+        return s
 
     def _solved(self, pattern: Poly, unknown: Sequence[str], size: Poly) -> Substitution | None:
         """The one unknown symbol of a product such as 2 * n is what is left of the size."""
@@ -258,13 +269,16 @@ class Matcher:
     def _whole_total(
         self, handle: Handle, pattern: Total, ref: Ref, lift: Lift, s: Substitution
     ) -> Iterator[Substitution]:
-        sized: Substitution | None = s
-        for dim, size in zip(pattern.dims, self.graph.ref_dims(ref), strict=False):
-            sized = sized.with_size(dim, size) if sized is not None else None
+        pairs = list(zip(pattern.dims, self.graph.ref_dims(ref), strict=False))
+        later = [pair for pair in pairs if s.is_open(pair[0])]
+        sized = s.with_sizes(pair for pair in pairs if pair not in later)
         if sized is None:
             return
         for member, terms in self._sums(handle, ref):
-            yield from self._terms(pattern, terms, lift, sized.with_descent(ref[0], member))
+            for found in self._terms(pattern, terms, lift, sized.with_descent(ref[0], member)):
+                agreed = found.with_sizes(later)
+                if agreed is not None:
+                    yield agreed
 
     def _sums(self, handle: Handle, ref: Ref) -> Iterator[tuple[Handle, list[tuple[Poly, Ref]]]]:
         """The sums that `ref` is: member sums, and member networks that are a number times a sum."""

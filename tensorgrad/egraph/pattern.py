@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tensorgrad.diagram.draft import FLAT
+from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.insertion import insert
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, Total
 from tensorgrad.diagram.store import Store
@@ -100,6 +102,8 @@ class Pattern:
     cuts: bool = False
     functions: frozenset[str] = frozenset()
     asks: frozenset[str] = frozenset()
+    repeated: frozenset[Handle] = frozenset()
+    """Leaves that stand several times in it: what one of them takes, the others must take too."""
 
 
 class FunctionIds:
@@ -155,8 +159,23 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
     named = {n.function.name for n in store.nodes if isinstance(n, Application)} - set(rewrite.functions)
     asks = {n.fact.name for n in rewrite.needs if n.fact is not None} | (set() if rewrite.left.variables else {""})
     return Pattern(
-        rewrite, store, root, kind, _is_lifted(store), tuple(queries), facts, cuts, frozenset(named), frozenset(asks)
+        rewrite,
+        store,
+        root,
+        kind,
+        _is_lifted(store),
+        tuple(queries),
+        facts,
+        cuts,
+        frozenset(named),
+        frozenset(asks),
+        _repeated(store),
     )
+
+
+def _repeated(store: Store) -> frozenset[Handle]:
+    uses = Counter(h for node in store.nodes for h in children(node))
+    return frozenset(h for h, times in uses.items() if times > 1 and isinstance(store.nodes[h], Leaf))
 
 
 def _is_scaled_total(store: Store, node: Network) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tensorgrad.diagram.nodes import Ref
-from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear
+from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, strip
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
 from tensorgrad.egraph.saturate import WAVES, Saturation, Stopped
@@ -52,6 +52,10 @@ class Rephrasing:
         """Goals one after the other: the goal with denominators cleared, the difference, that entry by entry."""
         yield self._cleared()
         yield self._cleared()  # exploring may have brought forms with other denominators
+        taken: Cleared | None = next(strip(self.graph, self.first, self.second), None)
+        if taken is not None:
+            link = Implied(taken.rest, taken.other, taken.member, self.second, taken.step())
+            yield [link, *self._cleared(taken.rest, taken.other)]
         difference = [self._difference()]
         yield difference
         if self.run_.basis.take_small_sizes():
@@ -75,10 +79,10 @@ class Rephrasing:
             graph.rebuild()
         return stopped
 
-    def _cleared(self) -> list[Implied]:
-        """Denominators taken off both sides, one after the other."""
+    def _cleared(self, left: Ref | None = None, right: Ref | None = None) -> list[Implied]:
+        """Denominators taken off both sides (of the goal, if none are given), one after the other."""
         chain: list[Implied] = []
-        left, right = self.first, self.second
+        left, right = left or self.first, right or self.second
         for _ in range(MOST_STEPS):
             link = self._clear_one(left, right)
             if link is None:

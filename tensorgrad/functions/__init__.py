@@ -31,7 +31,20 @@ from tensorgrad.functions.elementwise import (
 )
 from tensorgrad.functions.graphs import graph
 from tensorgrad.functions.layers import adamw, cross_entropy, layer_norm, pairwise_distance, sdpa
-from tensorgrad.functions.matrix import adjugate, cholesky, det, expm, inverse, logdet, logm, pinv, solve, sqrtm
+from tensorgrad.functions.matrix import (
+    adjugate,
+    cholesky,
+    cosm,
+    det,
+    expm,
+    inverse,
+    logdet,
+    logm,
+    pinv,
+    sinm,
+    solve,
+    sqrtm,
+)
 from tensorgrad.functions.opaque import function
 from tensorgrad.functions.polynomials import collect, taylor
 from tensorgrad.functions.reductions import log_softmax, logsumexp, max, mean, prod, softmax, sum
@@ -73,6 +86,7 @@ __all__ = [
     "concat",
     "cos",
     "cosh",
+    "cosm",
     "cross_entropy",
     "det",
     "diag",
@@ -113,6 +127,7 @@ __all__ = [
     "sign",
     "sin",
     "sinh",
+    "sinm",
     "softmax",
     "softplus",
     "solve",

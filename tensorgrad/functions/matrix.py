@@ -62,6 +62,16 @@ def expm(t: Tensor, dims: Dims = None) -> Tensor:
     return _keeping("expm", t, dims)
 
 
+def sinm(t: Tensor, dims: Dims = None) -> Tensor:
+    """The sine of a matrix."""
+    return _keeping("sinm", t, dims)
+
+
+def cosm(t: Tensor, dims: Dims = None) -> Tensor:
+    """The cosine of a matrix."""
+    return _keeping("cosm", t, dims)
+
+
 def logm(t: Tensor, dims: Dims = None) -> Tensor:
     """The principal matrix logarithm."""
     return _keeping("logm", t, dims)

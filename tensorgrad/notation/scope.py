@@ -22,8 +22,6 @@ LATER = {
     "series": "series(k, 0, p, expr)",
     "at": "at(y, t, 0), substitution",
     "eigvals": "eigvals(A)",
-    "sinm": "sinm(A), the sine of a matrix",
-    "cosm": "cosm(A), the cosine of a matrix",
 }
 """Names the notation keeps for later; using one is an UnsupportedError."""
 

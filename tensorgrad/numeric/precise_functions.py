@@ -146,5 +146,7 @@ MATRICES: dict[str, Callable[..., Any]] = {
     "adj": _adjugate,
     "matpow": _matpow,
     "expm": _by_mpmath(mpmath.expm),
+    "sinm": _by_mpmath(mpmath.sinm),
+    "cosm": _by_mpmath(mpmath.cosm),
 }
 """The matrix functions that need no spectrum: where an eigenvalue is on a branch cut, digits do not help."""

@@ -268,7 +268,8 @@ class _Path:
         if value is None:
             task = self.contraction.task
             value = builder.program.value([task.dims[e] for e in axes])
-            dims = {e: task.dims[e] for o in operands for e in (*o.axes, *o.legs)}
+            # Of every edge: one view's edge can be gone in the next.
+            dims = dict(enumerate(task.dims))
             builder.program.steps.append(Contract(value, operands, axes, dims))
             builder.values[handle] = value
         return Operand(value, axes)

@@ -46,6 +46,8 @@ ACTING = {
     "pinv": "torch.linalg.pinv({})",
     "adj": "tf.adjugate({})",
     "expm": "torch.linalg.matrix_exp({})",
+    "sinm": "torch.linalg.matrix_exp(1j * {}).imag",
+    "cosm": "torch.linalg.matrix_exp(1j * {}).real",
     "logm": "tf.logm({})",
     "sqrtm": "tf.sqrtm({})",
     "det": "torch.linalg.det({})",

@@ -15,7 +15,7 @@ def _operator(name: str) -> Callable[..., Setting]:
 
 COMMANDS: dict[str, Callable[..., Setting]] = {
     **{n: _operator(f"\\{n}") for n in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "det", "max")},
-    **{n: _operator(rf"\operatorname{{{n}}}") for n in ("tr", "adj", "expm", "logm", "vec", "diag", "sign", "erf")},
+    **{n: _operator(rf"\operatorname{{{n}}}") for n in "tr adj expm sinm cosm logm vec diag sign erf".split()},
     **{n: _operator(rf"\operatorname{{{n}}}") for n in ("sum", "mean", "softmax", "logsumexp")},
     "abs": lambda x: (rf"\left|{x}\right|", ATOM),
     "sqrt": lambda x: (rf"\sqrt{{{x}}}", ATOM),

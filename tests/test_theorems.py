@@ -1,0 +1,50 @@
+"""The goals of the theorem files come out as claimed: a sample by default, all of them in the slow run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import tensorgrad as tg
+from tensorgrad.notation import Claim
+from tensorgrad.notation.claims import parse_file
+
+THEOREMS = Path(__file__).parent / "theorems"
+FILES = "basics estimation factors false inverses learning networks products scalar_functions similar tensors".split()
+EVERY = 40
+SECONDS = 20.0
+
+OPEN = frozenset(
+    """
+    inverses.hua inverses.inverse-sum-henderson exponentials.cosm-double basics.sylvester-det-scaled three.cayley
+    kalman.posterior-mean gauss.product-precision ctl.riccati-closed soft.two soft.two-b nn.batchnorm-scale
+    functions.triple-sin functions.triple-cos functions.tanh-exp functions.tanh-sum functions.tan-sum sym.lc-4
+    """.split()
+)
+"""True, and not proved yet."""
+
+GOALS = [c for f in FILES for c in parse_file(THEOREMS / f"{f}.theorems") if isinstance(c, Claim)]
+
+
+def check(goal: Claim) -> None:
+    found = tg.prove(goal, seconds=1.0 if goal.name in OPEN else SECONDS).status
+    assert found == ("refuted" if goal.relation == "!=" else "open" if goal.name in OPEN else "proved")
+
+
+@pytest.mark.parametrize("goal", GOALS[EVERY // 2 :: EVERY], ids=lambda goal: goal.name)
+def test_a_sample_comes_out_as_claimed(goal: Claim) -> None:
+    check(goal)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("goal", GOALS, ids=lambda goal: goal.name)
+def test_all_come_out_as_claimed(goal: Claim) -> None:
+    check(goal)
+
+
+def test_every_line_is_read_and_names_are_unique() -> None:
+    lines = [line for f in FILES for line in parse_file(THEOREMS / f"{f}.theorems")]
+    assert [str(line) for line in lines if not isinstance(line, Claim)] == []
+    assert len({goal.name for goal in GOALS}) == len(GOALS)
+    assert {goal.name for goal in GOALS} >= OPEN
