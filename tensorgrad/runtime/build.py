@@ -8,7 +8,10 @@ from dataclasses import replace
 from tensorgrad.cost import NetworkPlan
 from tensorgrad.diagram import Application, Leaf, Network, Ref, Store, Total
 from tensorgrad.diagram.draft import FLAT
+from tensorgrad.runtime.attention import attended
 from tensorgrad.runtime.coefficients import Term, settled
+from tensorgrad.runtime.definite import definite_values
+from tensorgrad.runtime.orientation import oriented
 from tensorgrad.runtime.program import (
     Add,
     Arrange,
@@ -24,6 +27,7 @@ from tensorgrad.runtime.program import (
     Select,
 )
 from tensorgrad.runtime.share import Contraction, plan_together
+from tensorgrad.runtime.solves import solved
 from tensorgrad.runtime.task import Task, prepare
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Variable
@@ -37,7 +41,9 @@ def build(
     The order of contraction is best for `sizes`; the program itself is right for all sizes. Without `share` every
     contraction takes its own best path and computes all its intermediates. `optimizer` finds the orders of large ones.
     """
-    return _Builder(store, sizes, share, optimizer).build(outputs)
+    builder = _Builder(store, sizes, share, optimizer)
+    program = solved(builder.build(outputs), definite_values(store, builder.values))
+    return oriented(attended(program))
 
 
 class _Builder:
