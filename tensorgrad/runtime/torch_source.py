@@ -81,7 +81,8 @@ class Source:
         lines = [f"def {name}({', '.join(parameters)}):", *(f"    {line}" for line in (*header, *body))]
         uses = [line for line in lines if "tf." in line]
         imports = ["import torch", *(["from tensorgrad.runtime import torch_functions as tf"] if uses else []), "", ""]
-        self.text = "\n".join([*imports, *lines, ""])
+        self.body = "\n".join([*lines, ""])
+        self.text = "\n".join([*imports, self.body])
 
     # Names.
 
