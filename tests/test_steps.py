@@ -318,7 +318,7 @@ def test_edges_of_size_zero(expression: str, let: str, dims: dict[str, int]) -> 
         "outer(x, x) - 2 * diag(x)": lambda x: torch.outer(x, x) - 2 * torch.diag(x),
         "kron(A, B)": torch.kron,
         "det(A.T @ A + I[m])": lambda A: torch.linalg.det(A.T @ A + torch.eye(A.shape[1], dtype=A.dtype)),
-    }[expression](**values)
+    }[expression](*values.values())
     torch.testing.assert_close(result, reference)
 
 
