@@ -23,11 +23,24 @@ def product_source(left: Factor, right: Factor, kept: Sequence[int]) -> str | No
     shared = [e for e in kept if e in la and e in lb]
     rows = [e for e in kept if e in la and e not in lb]
     columns = [e for e in kept if e in lb and e not in la]
+    if (
+        not shared
+        and len(rows) > 1
+        and (*la, *columns) == (*rows, *summed, *columns)
+        and tuple(kept) == (*rows, *columns)
+    ):
+        return f"{a} @ {_turned(b, lb, (*summed, *columns))}" if len(columns) < 2 else None
+    if not shared and len(columns) > 1 and (*lb, *rows) == (*columns, *summed, *rows):
+        return product_source(right, left, kept) if tuple(kept) == (*columns, *rows) else None
     if len(rows) > 1 or len(columns) > 1:
         return None
     if rows and columns and list(kept).index(columns[0]) < list(kept).index(rows[0]):
         return product_source(right, left, kept)
     if not shared:
+        if not rows and tuple(lb) == (*columns, *summed):  # a vector is best on the side that turns no matrix
+            return f"{b} @ {a}"
+        if not columns and tuple(la) == (*summed, *rows):
+            return f"{b} @ {a}"
         return f"{_turned(a, la, (*rows, *summed))} @ {_turned(b, lb, (*summed, *columns))}"
     if not (rows and columns):
         return None  # a batch of vectors: einsum does as well
