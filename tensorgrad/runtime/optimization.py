@@ -17,7 +17,7 @@ from tensorgrad.errors import BudgetError, UnsoundError, UnsupportedError
 from tensorgrad.runtime.compiled import Compiled, Options, Written, compiled
 from tensorgrad.runtime.planning import plan
 from tensorgrad.runtime.tracing import Recorder, Traced, classify, is_expression, trace
-from tensorgrad.tensor import Tensor, Variable
+from tensorgrad.tensor import Tensor
 
 
 def optimize(function: Callable[..., Any], *example_inputs: Any, seconds: float = 5.0) -> Optimized:
@@ -62,7 +62,6 @@ class _Specialised:
     stages: tuple[_Stage, ...]
     flops: tuple[int, int]
     opaque: tuple[str, ...]
-    rules: tuple[str, ...]
     static: Mapping[fx.Node, Any]
 
 
@@ -101,11 +100,6 @@ class Optimized:
     def opaque(self) -> tuple[str, ...]:
         """The operations that are called as they are."""
         return self._latest.opaque
-
-    @property
-    def rules(self) -> tuple[str, ...]:
-        """The rules that led to the programs."""
-        return self._latest.rules
 
     @property
     def source(self) -> str:
@@ -175,7 +169,6 @@ class _Staging:
         self.by_name = {n.name: n for n in traced.graph.nodes}
         self.needed = _needed(self.output)
         self.level: dict[fx.Node, int] = {}
-        self.rules: dict[str, None] = {}
         self._levels()
         self.targets = self._targets()
         self.whole: dict[fx.Node, Tensor] = {}
@@ -188,8 +181,8 @@ class _Staging:
         after = sum(p.compiled.plan.flops for s in stages for p in s.programs)
         opaque = tuple(n.name for s in stages for n in s.opaque)
         if after >= before:
-            return _Specialised((), (before, before), opaque, (), {})
-        return _Specialised(tuple(stages), (before, after), opaque, tuple(self.rules), self.traced.static)
+            return _Specialised((), (before, before), opaque, {})
+        return _Specialised(tuple(stages), (before, after), opaque, self.traced.static)
 
     def _levels(self) -> None:
         last = 0
@@ -237,12 +230,9 @@ class _Staging:
 
     def _program(self, expressions: Mapping[fx.Node, Tensor]) -> _Program:
         """The program of the stage's targets in the cheapest form found."""
-        simplified: dict[str, Tensor] = {}
-        for node, t in expressions.items():
-            simplified[node.name], rules = _simplified(t, self.seconds / len(expressions))
-            self.rules |= dict.fromkeys(rules)
         written = {node.name: t for node, t in expressions.items()}
-        best = min((_compiled(named) for named in (simplified, written)), key=lambda c: c.plan.flops)
+        found = dict(zip(written, _simplified(list(written.values()), self.seconds), strict=True))
+        best = min((_compiled(named) for named in (found, written)), key=lambda c: c.plan.flops)
         arguments = tuple(self.by_name[v.name] for _, v in best.source.variables)
         return _Program(best, arguments, tuple(expressions))
 
@@ -258,17 +248,15 @@ def _needed(output: fx.Node) -> set[fx.Node]:
     return found
 
 
-def _simplified(t: Tensor, seconds: float) -> tuple[Tensor, tuple[str, ...]]:
+def _simplified(tensors: Sequence[Tensor], seconds: float) -> Sequence[Tensor]:
+    """The cheapest forms found of some tensors, parts that they share paid once."""
     from tensorgrad.egraph import search
     from tensorgrad.rule import library
 
-    if isinstance(t, Variable):
-        return t, ()
     try:
-        found = search.simplify(t, dims={}, rules=library(), seconds=seconds)
+        return search.explore(tensors, dims=[{}], rules=library(), seconds=seconds).cheapest({})
     except BudgetError:
-        return t, ()  # a diagram too symmetric to be named within its budget: it runs as written
-    return found.tensor, found.rules
+        return tensors  # a diagram too symmetric to be named within its budget: it runs as written
 
 
 def _compiled(named: Mapping[str, Tensor]) -> Compiled:
