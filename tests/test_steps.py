@@ -344,6 +344,12 @@ def test_what_wrong_values_are_told() -> None:
         with pytest.raises(ValueMismatchError) as error:
             step(values)
         assert str(error.value) == message
+    for values in (good, {"X": torch.ones(2, 3), "W": torch.ones(3, 4)}, good):  # what was looked at once is quick
+        torch.testing.assert_close(step(values).out, values["X"] @ values["W"])
+        for message, wrong_ones in wrong.items():
+            with pytest.raises(ValueMismatchError) as error:
+                step(wrong_ones)
+            assert str(error.value) == message
     bad = torch.ones(3, 2)
     bad[2, 1] = torch.nan
     assert step({**good, "W": bad}).out.isnan().any()
