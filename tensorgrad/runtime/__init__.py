@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tensorgrad.runtime.contraction import contract, contract_plan, contract_sum
+    from tensorgrad.runtime.optimization import Optimized, optimize
     from tensorgrad.runtime.planning import Plan, PlanStep, plan
     from tensorgrad.runtime.step import Step, compile, compile_to_callable, evaluate  # noqa: A004
 
 _LAZY = {
+    "Optimized": "tensorgrad.runtime.optimization",
     "Plan": "tensorgrad.runtime.planning",
     "PlanStep": "tensorgrad.runtime.planning",
     "Step": "tensorgrad.runtime.step",
@@ -20,10 +22,12 @@ _LAZY = {
     "contract_plan": "tensorgrad.runtime.contraction",
     "contract_sum": "tensorgrad.runtime.contraction",
     "evaluate": "tensorgrad.runtime.step",
+    "optimize": "tensorgrad.runtime.optimization",
     "plan": "tensorgrad.runtime.planning",
 }
 
 __all__ = [
+    "Optimized",
     "Plan",
     "PlanStep",
     "Step",
@@ -33,6 +37,7 @@ __all__ = [
     "contract_plan",
     "contract_sum",
     "evaluate",
+    "optimize",
     "plan",
 ]
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tensorgrad.cost import NetworkPlan
 from tensorgrad.diagram import Application, Leaf, Network, Ref, Store, Total
 from tensorgrad.diagram.draft import FLAT
+from tensorgrad.runtime.attention import attended
 from tensorgrad.runtime.coefficients import Term, settled
+from tensorgrad.runtime.definite import definite_values
+from tensorgrad.runtime.orientation import oriented
 from tensorgrad.runtime.program import (
     Add,
     Arrange,
@@ -24,28 +27,40 @@ from tensorgrad.runtime.program import (
     Select,
 )
 from tensorgrad.runtime.share import Contraction, plan_together
+from tensorgrad.runtime.solves import solved
 from tensorgrad.runtime.task import Task, prepare
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Variable
 
 
 def build(
-    store: Store, outputs: Mapping[str, Ref], sizes: Mapping[str, int], share: bool = True, optimizer: str = "auto"
+    store: Store,
+    outputs: Mapping[str, Ref],
+    sizes: Mapping[str, int],
+    share: bool = True,
+    optimizer: str = "auto",
+    constant: Collection[str] = (),
 ) -> Program:
     """The program that computes the outputs (name -> reference, axes in the reference's order).
 
     The order of contraction is best for `sizes`; the program itself is right for all sizes. Without `share` every
     contraction takes its own best path and computes all its intermediates. `optimizer` finds the orders of large ones.
+    What depends on the variables `constant` alone is free.
     """
-    return _Builder(store, sizes, share, optimizer).build(outputs)
+    builder = _Builder(store, sizes, share, optimizer, constant)
+    program = solved(builder.build(outputs), definite_values(store, builder.values))
+    return oriented(attended(program))
 
 
 class _Builder:
-    def __init__(self, store: Store, sizes: Mapping[str, int], share: bool, optimizer: str) -> None:
+    def __init__(
+        self, store: Store, sizes: Mapping[str, int], share: bool, optimizer: str, constant: Collection[str]
+    ) -> None:
         self.store = store
         self.sizes = sizes
         self.share = share
         self.optimizer = optimizer
+        self.constant = constant
         self.program = Program()
         self.values: dict[int, int] = {}
         self.tasks: dict[int, Task] = {}
@@ -59,7 +74,7 @@ class _Builder:
         order = self._order(roots)
         networks = [h for h in order if h in self.tasks and self.tasks[h].pieces and h not in self.terms]
         contractions = [Contraction(self.store, self.tasks[h], self.sizes, self.optimizer) for h in networks]
-        plans = plan_together(contractions) if self.share else [c.plain() for c in contractions]
+        plans = plan_together(contractions, self._constants(order)) if self.share else [c.plain() for c in contractions]
         paths = {h: (c, p) for h, c, p in zip(networks, contractions, plans, strict=True)}
         for handle in order:
             if handle not in self.values:
@@ -86,6 +101,20 @@ class _Builder:
                 if handle not in self.tasks:
                     self.tasks[handle] = prepare(self.store, handle, node)
                 return self.tasks[handle].handles
+
+    def _constants(self, order: Sequence[int]) -> frozenset[int]:
+        """The handles that depend on constant variables alone."""
+        found: set[int] = set()
+        for handle in order if self.constant else ():
+            node = self.store.nodes[handle] if handle > FLAT else None
+            if isinstance(node, Leaf) and isinstance(node.tensor, Variable):
+                known = node.tensor.name in self.constant
+            else:
+                unknown = isinstance(node, Application) and not node.function.known
+                known = not unknown and found.issuperset(h for h in self._children(handle) if h > FLAT)
+            if known:
+                found.add(handle)
+        return frozenset(found)
 
     def _uses(self, roots: Sequence[int], order: Sequence[int]) -> dict[int, int]:
         """How often each handle is read; outputs count twice, so that nothing is moved into them."""

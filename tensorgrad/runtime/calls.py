@@ -28,7 +28,7 @@ ELEMENTWISE = {
     "sigmoid": "torch.sigmoid",
     "softplus": "tf.softplus",
     "erf": "torch.erf",
-    "gelu": "tf.gelu",
+    "gelu": "torch.nn.functional.gelu",
 }
 """Function -> the callable of one tensor."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
+from fractions import Fraction
+from math import ceil, prod
 
 from tensorgrad.cost import application_cost, total_cost
 from tensorgrad.function import Function
@@ -214,6 +215,29 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Library:
+    """A call of a torch function of several operands that replaces steps: `call` is its text, {0}, {1}, ... stand for
+    the operands with their axes in the order `orders`; its result has the axes `produced`, the target `kept`.
+
+    `price` are its operations: factors, each times the sizes of some edges.
+    """
+
+    target: int
+    call: str
+    operands: tuple[Operand, ...]
+    orders: tuple[Legs, ...]
+    produced: Legs
+    kept: Legs
+    dims: Mapping[int, Poly] = field(hash=False)
+    price: tuple[tuple[Fraction, Legs], ...] = ()
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values read."""
+        return tuple(o.value for o in self.operands)
+
+
+@dataclass(frozen=True, slots=True)
 class Add:
     """The weighted sum of values: axis a of the target is axis perm[a] of the term. No terms: zeros."""
 
@@ -227,7 +251,7 @@ class Add:
         return tuple(v for _, v, _ in self.terms)
 
 
-Step = Input | Make | Contract | Scale | Arrange | Call | Add
+Step = Input | Make | Contract | Scale | Arrange | Call | Library | Add
 
 
 @dataclass(slots=True)
@@ -269,6 +293,8 @@ class Program:
                 }
                 group = [number(acted[k], sizes) for k in range(step.groups[0])] if step.groups else []
                 return application_cost(step.function, [number(d, sizes) for d in step.dims[:batch]], group)
+            case Library():
+                return sum(ceil(f * volume([step.dims[e] for e in edges], sizes)) for f, edges in step.price)
             case Add():
                 return total_cost(self.entries(step.target, sizes), [c for c, _, _ in step.terms])
             case _:
@@ -292,6 +318,11 @@ class Program:
                 group = _product(acted[k] for k in range(step.groups[0])) if step.groups else ONE
                 factor, exponent = step.function.cost
                 return _product(step.dims[:batch]) * group**exponent * factor
+            case Library():
+                total = ZERO
+                for factor, edges in step.price:
+                    total = total + _product(step.dims[e] for e in edges) * factor
+                return total
             case Add():
                 entries = _product(self.dims[step.target])
                 return entries * total_cost(1, [c for c, _, _ in step.terms])

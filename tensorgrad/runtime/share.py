@@ -63,24 +63,27 @@ class Contraction:
         return found
 
 
-def plan_together(contractions: Sequence[Contraction]) -> list[NetworkPlan]:
-    """An order for each contraction; steps with one canonical form in several places are priced once.
+def plan_together(contractions: Sequence[Contraction], constant: frozenset[int] = frozenset()) -> list[NetworkPlan]:
+    """An order for each contraction; steps with one canonical form in several places are priced once, those of
+    `constant` handles alone are free.
 
     Every contraction is first planned with the shared steps at a discount, then again with those free that the others
     compute; the cheapest round wins (the orders that share nothing on purpose are one of them).
     """
     plain = [c.plain() for c in contractions]
     shared = _shared_keys(contractions)
+    free = _constant_keys(contractions, constant)
+    shared |= dict.fromkeys(free, 1)
     if not shared:
         return plain
-    best, cost = plain, together(contractions, plain)
-    owners = {c.key((1 << len(c.legs)) - 1)[0] for c in contractions if c.legs and not c.scaled}
+    best, cost = plain, together(contractions, plain, free)
+    owners = free | {c.key((1 << len(c.legs)) - 1)[0] for c in contractions if c.legs and not c.scaled}
     weights = {k: 0.0 if k in owners else 1.0 / times for k, times in shared.items()}
     current = [_replanned(c, p, weights) for c, p in zip(contractions, plain, strict=True)]
     # The cheap ones go first: what the dear ones compute is there for them to use.
     ascending = sorted(range(len(contractions)), key=lambda k: plain[k].flops)
     for _ in range(ROUNDS + 1):
-        total = together(contractions, current)
+        total = together(contractions, current, free)
         if total < cost:
             best, cost = current, total
         current = list(current)
@@ -222,9 +225,22 @@ def _below_shared(count: int, pairs: Sequence[Pair], keys: Mapping[int, int]) ->
     return frozenset(fixed)
 
 
-def together(contractions: Sequence[Contraction], plans: Sequence[NetworkPlan]) -> int:
-    """Operations of all contractions, equal steps once."""
-    done: set[int] = set()
+def _constant_keys(contractions: Sequence[Contraction], constant: frozenset[int]) -> frozenset[int]:
+    """Handles of sub-contractions of constants alone."""
+    found: set[int] = set()
+    for c in contractions:
+        fixed = [p.handle in constant for p in c.task.pieces]
+        if sum(fixed) > 1:
+            masks = [m if own else 0 for m, own in zip(c.edge_uses, fixed, strict=True)]
+            found.update(c.key(s)[0] for s in connected_subsets(masks, LARGEST_SUBSETS) if s & (s - 1))
+    return frozenset(found)
+
+
+def together(
+    contractions: Sequence[Contraction], plans: Sequence[NetworkPlan], free: frozenset[int] = frozenset()
+) -> int:
+    """Operations of all contractions, equal steps once, those to `free` handles not at all."""
+    done = set(free)
     return sum(_walk(c, p, done)[0] for c, p in zip(contractions, plans, strict=True))
 
 

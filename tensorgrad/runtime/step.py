@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.diagram import Store, insert
-from tensorgrad.errors import ValueMismatchError
-from tensorgrad.runtime.build import build
-from tensorgrad.runtime.planning import Plan, all_sizes, naive_flops, of_program, size_symbols, without_derivatives
-from tensorgrad.runtime.torch_source import Source
-from tensorgrad.runtime.values import read_sizes, to_torch
+from tensorgrad.errors import InputError, MemoryLimitError, ValueMismatchError
+from tensorgrad.runtime.compiled import Compiled, Options, Written, compiled
+from tensorgrad.runtime.planning import Plan, all_sizes, size_symbols, without_derivatives
+from tensorgrad.runtime.slices import entries_of
+from tensorgrad.runtime.values import check_finite, check_names, read_sizes, to_torch
 from tensorgrad.tensor import Apply, Tensor, Variable, walk
-
-code_of = compile
-"""Python's own `compile`, before ours takes the name."""
 
 if TYPE_CHECKING:
     import torch
+
+    from tensorgrad.runtime.torch_source import Source
 
 Values = Mapping["str | Variable", Any]
 """By name or Variable: tensors (or arrays, numbers); by name: callables for unknown functions."""
@@ -32,61 +32,121 @@ class Step:
     """
 
     def __init__(
-        self, tensors: Mapping[str, Tensor], dims: Mapping[str, int] | None = None, rules: tuple[str, ...] = ()
+        self,
+        tensors: Mapping[str, Tensor],
+        dims: Mapping[str, int] | None = None,
+        rules: tuple[str, ...] = (),
+        options: Options = Options(),  # noqa: B008  (immutable)
+        memory_limit: Any = None,
+        finite: bool = False,
     ) -> None:
         if not tensors:
             raise ValueMismatchError("nothing to compile: name a tensor, compile(loss=t)")
-        self._named = tuple(tensors.items())
-        self._rules = rules
-        self._store = Store()
+        store = Store()
         expanded = {name: without_derivatives(t) for name, t in tensors.items()}
         self._tensors = list(expanded.values())
-        self._outputs = {name: insert(self._store, t) for name, t in expanded.items()}
+        outputs = {name: insert(store, t) for name, t in expanded.items()}
         found = {v.name: v for t in tensors.values() for v in t.variables}
         found |= {v.name: v for t in self._tensors for v in t.variables if v.name not in found}
         self.variables: tuple[Variable, ...] = tuple(found.values())
         self.functions: tuple[str, ...] = _unknown_functions(self._tensors)
+        self._written = Written(store, outputs, self.variables, self.functions, tuple(tensors.items()), rules)
+        self._structure = self._written.structure()
+        self._options = options
+        self._memory_limit = memory_limit
+        self._finite = finite
         self._symbols = size_symbols(self._tensors)
         self._fixed = dims is not None
-        self._compiled: dict[tuple[int, ...], tuple[Plan, Source, Callable[..., Any]]] = {}
+        self._compiled: dict[tuple[int, ...], Compiled] = {}
+        self._names = tuple(found)
+        self._plain = not (self.functions or options.constant or finite)
+        self._ready: dict[Hashable, tuple[Compiled, dict[str, int]]] = {}
+        """Kinds of tensors that were looked at once: what runs for them, and their sizes."""
+        self._constants: dict[str, Any] = {}
+        self._held: tuple[Compiled, Sequence[Any]] | None = None
         self._result = namedtuple("Result", list(tensors))  # type: ignore[misc]
+        for name in options.constant:
+            if name not in found:
+                raise ValueMismatchError(f"constant: {name} is none of the variables, {_names(self.variables)}")
         self._current = self._compile(all_sizes(self._tensors, dims))
 
     @property
     def source(self) -> str:
-        """The program as Python source."""
-        return self._current[1].text
+        """The program as Python source; what is computed of constants first, if there are any."""
+        before = self._current.before
+        if before is None:
+            return self._current.source.text
+        head, _, body = self._current.source.text.partition("\n\n\n")
+        imports = {*before.text.partition("\n\n\n")[0].splitlines(), *head.splitlines()}
+        return "\n".join([*sorted(imports, reverse=True), "", "", before.body, "", body])
 
     @property
     def plan(self) -> Plan:
         """What the program costs, step by step."""
-        return self._current[0]
+        return self._current.plan
 
-    def _compile(self, sizes: Mapping[str, int]) -> tuple[Plan, Source, Callable[..., Any]]:
+    def save(self, path: str | Path) -> None:
+        """Write the program to a file that runs with torch alone: what it needs of tensorgrad is copied into it.
+
+        The file has the function `step`, called with the parameters that `source` shows; with constants also
+        `prepare`, whose results are the parameters c1, c2, ... of `step`.
+        """
+        from tensorgrad.runtime.standalone import standalone
+
+        Path(path).write_text(standalone(self.source), encoding="utf-8")
+
+    def _compile(self, sizes: Mapping[str, int]) -> Compiled:
         key = tuple(sizes.get(s, 0) for s in self._symbols)
         found = self._compiled.get(key)
         if found is None:
-            program = build(self._store, self._outputs, sizes)
-            used = {s.name for s in program.steps if hasattr(s, "name")}  # type: ignore[union-attr]
-            source = Source(program, [v for v in self.variables if v.name in used], self.functions)
-            naive = naive_flops(self._store, program, [h for h, _ in self._outputs.values()], sizes)
-            plan = of_program(program, sizes, self._named, naive, self._rules)
-            space: dict[str, Any] = {}
-            code = code_of(source.text, f"<tensorgrad {', '.join(self._outputs)}>", "exec")
-            exec(code, space)  # noqa: S102  (our own text, built from parsed nodes)
-            found = self._compiled[key] = (plan, source, space[source.name])
+            found = self._compiled[key] = compiled(self._written, self._structure, sizes, self._options)
         return found
 
     def __call__(self, values: Values | None = None, /, **named: Any) -> Any:
-        """The outputs, a named tuple, for values by name or Variable."""
+        """The outputs, a named tuple, for values by name or Variable.
+
+        Raises ValueMismatchError for a value that is missing, of a name that is not there, or does not fit.
+        """
         given: dict[str, Any] = {k if isinstance(k, str) else k.name: v for k, v in (values or {}).items()}
         given |= named
-        return self.run(given, {})
+        kind = self._kind(given)
+        ready = self._ready.get(kind) if kind is not None else None
+        if ready is None:
+            check_names(given, [*(v.name for v in self.variables), *self.functions])
+            return self.run(given, {})
+        self._current, sizes = ready
+        return self._result(*self._execute(given, {}, sizes))
+
+    def _kind(self, given: Mapping[str, Any]) -> Hashable:
+        """The shapes, dtypes and devices of tensors for all variables; None for values that have to be looked at."""
+        if not self._plain or len(given) != len(self.variables):
+            return None
+        import torch
+
+        found: list[Any] = []
+        for name in self._names:
+            value = given.get(name)
+            if type(value) is not torch.Tensor:
+                return None
+            found += (value.shape, value.dtype, value.device)
+        return tuple(found)
+
+    def prepare(self, values: Values | None = None, /, **named: Any) -> None:
+        """Give the constants their values: later calls need the other variables only."""
+        given: dict[str, Any] = {k if isinstance(k, str) else k.name: v for k, v in (values or {}).items()}
+        given |= named
+        check_names(given, self._options.constant, "constant of this step")
+        self._constants |= given
+        self._held = None
 
     def run(self, given: Mapping[str, Any], dims: Mapping[str, int]) -> Any:
         """The outputs for values by name; `dims` are sizes that no value shows."""
         functions = {f: _function(f, given) for f in self.functions}
-        tensors = to_torch(self.variables, given)
+        new = {name: given[name] for name in self._options.constant if name in given}
+        if new:
+            self._constants |= new
+            self._held = None
+        tensors = to_torch(self.variables, {**given, **self._constants})
         sizes = read_sizes(self.variables, tensors, dims)
         missing = [s for s in self._symbols if s not in sizes]
         if missing:
@@ -94,28 +154,87 @@ class Step:
                 f"the size {missing[0]} cannot be read off the values of {_names(self.variables)}; "
                 f"give it, dims={{{missing[0]!r}: 3}}"
             )
+        if self._finite:
+            check_finite(self.variables, tensors)
         if not self._fixed:
             self._current = self._compile(sizes)
-        _, source, function = self._current
-        arguments: list[Any] = [tensors[v.name] for _, v in source.variables]
-        arguments += [functions[f] for _, f in source.functions]
-        arguments += [sizes[s] for _, s in source.symbols]
-        if source.needs_kind:
-            arguments += _kind(tensors)
-        return self._result(*function(*arguments))
+        if self._memory_limit is not None:
+            self._check_memory(tensors)
+        kind = self._kind(given) if not dims else None
+        if kind is not None and all(tensors[name] is given[name] for name in self._names):
+            self._ready[kind] = (self._current, sizes)
+        return self._result(*self._execute(tensors, functions, sizes))
+
+    def _execute(
+        self, tensors: Mapping[str, Any], functions: Mapping[str, Any], sizes: Mapping[str, int]
+    ) -> Sequence[Any]:
+        now = self._current
+        try:
+            if now.before is None or now.prepare is None:
+                return now.function(*_arguments(now.source, tensors, functions, sizes))
+            if self._held is None or self._held[0] is not now:
+                self._held = (now, now.prepare(*_arguments(now.before, tensors, {}, sizes)))
+            held = dict(zip(now.before.program.outputs, self._held[1], strict=True))
+            return now.function(*_arguments(now.source, {**tensors, **held}, functions, sizes))
+        except ZeroDivisionError:
+            empty = ", ".join(f"{s} = 0" for s, n in sizes.items() if not n)
+            raise ValueMismatchError(f"the expression divides by a size that is 0 here ({empty})") from None
+
+    def _check_memory(self, tensors: Mapping[str, Any]) -> None:
+        itemsize = max((t.element_size() for t in tensors.values()), default=8)
+        limit, plan = entries_of(self._memory_limit, itemsize), self.plan
+        if plan.peak > limit:
+            raise MemoryLimitError(
+                f"memory_limit: {limit:,} entries are too few: the program has {plan.peak:,} alive at its fullest, "
+                f"{plan.largest:,} of them in one; a single contraction can run in slices (tg.contract)"
+            )
 
     def __repr__(self) -> str:
-        return f"<Step {', '.join(self._outputs)} of {_names(self.variables)}>"
+        return f"<Step {', '.join(self._written.outputs)} of {_names(self.variables)}>"
+
+
+def _arguments(
+    source: Source, tensors: Mapping[str, Any], functions: Mapping[str, Any], sizes: Mapping[str, int]
+) -> list[Any]:
+    arguments: list[Any] = [tensors[v.name] for _, v in source.variables]
+    arguments += [functions[f] for _, f in source.functions]
+    arguments += [sizes[s] for _, s in source.symbols]
+    if source.needs_kind:
+        arguments += _kind(tensors)
+    return arguments
 
 
 def compile(  # noqa: A001  (the word of torch.compile and jax)
-    dims: Mapping[str, int] | None = None, /, **tensors: Tensor
+    dims: Mapping[str, int] | None = None,
+    /,
+    *,
+    constant: Sequence[str | Variable] = (),
+    torch_compile: bool | str = False,
+    optimizer: str = "auto",
+    memory_limit: Any = None,
+    check_finite: bool = False,
+    **tensors: Tensor,
 ) -> Step:
     """Plan tensors together and write them as one PyTorch program: `compile(loss=t, grad=t.grad(W))`.
 
-    `dims` (by symbol) fixes the sizes that the order of contraction is best for; otherwise those of the values decide.
+    Args: `dims` (by symbol), the sizes that the order of contraction is best for, otherwise those of the values;
+    `constant`, variables whose values stay: what depends on them alone is computed once, when they are given, in a call
+    or by `step.prepare(X=...)`, and later calls need only the others; `torch_compile`, to run the program as one graph of
+    torch.compile (or the name of a backend); `optimizer`, "auto" or "cotengra" for large contractions; `memory_limit`,
+    entries or a text ("2 GB"): what would need more is refused; `check_finite`, to refuse values with NaN.
+
+    >>> import torch
+    >>> X, w = Variable("X", i="n", j="m"), Variable("w", j="m")
+    >>> step = compile(gram=X @ (X @ w), constant=["X"])
+    >>> step.prepare(X=torch.ones(100, 2))
+    >>> step(w=torch.ones(2)).gram
+    tensor([200., 200.])
     """
-    return Step(tensors, dims)
+    if optimizer not in ("auto", "cotengra"):
+        raise InputError(f"optimizer={optimizer!r}: expected 'auto' or 'cotengra'")
+    backend = "inductor" if torch_compile is True else torch_compile or ""
+    names = tuple(v if isinstance(v, str) else v.name for v in constant)
+    return Step(tensors, dims, (), Options(names, optimizer, backend), memory_limit, check_finite)
 
 
 def compile_to_callable(*tensors: Tensor) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tensorgrad.runtime.program import Add, Arrange, Call, Contract, Input, Make, Operand, Program, Scale, Step
+from tensorgrad.runtime.program import Add, Arrange, Call, Contract, Input, Library, Make, Operand, Program, Scale, Step
 from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
 _LETTERS = "ijklmnopqrstuvwxyzabcdefgh"
@@ -79,6 +79,9 @@ def describe(step: Step, names: Sequence[str]) -> str:
             if step.function.name == "pow" and not step.function.derivative:
                 return f"{names[step.args[0][0]]}**{_exponent(names[step.args[1][0]])}"
             return f"{step.function}({', '.join(names[v] for v, _ in step.args)})"
+        case Library():
+            called = step.call.format(*(names[o.value] for o in step.operands))
+            return called.replace("torch.nn.functional.", "").replace("torch.linalg.", "").replace("torch.", "")
         case Add():
             return _sum(step, names)
         case Make():

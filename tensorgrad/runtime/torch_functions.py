@@ -10,24 +10,26 @@ import torch
 Function = Callable[[torch.Tensor], torch.Tensor]
 
 
-def gelu(x: torch.Tensor) -> torch.Tensor:
-    """x * Phi(x), exactly."""
-    return torch.nn.functional.gelu(x)
-
-
 def step(x: torch.Tensor) -> torch.Tensor:
     """1 where x > 0, else 0."""
     return (x > 0).to(x.dtype)
 
 
 def softplus(x: torch.Tensor) -> torch.Tensor:
-    """log(1 + exp(x)) without a threshold."""
-    return torch.logaddexp(x, torch.zeros((), dtype=x.dtype, device=x.device))
+    """log(1 + exp(x)), which is x in float64 beyond the threshold."""
+    return torch.nn.functional.softplus(x, threshold=40.0)
 
 
 def logdet(x: torch.Tensor) -> torch.Tensor:
     """log of abs of det."""
     return torch.linalg.slogdet(x).logabsdet
+
+
+def det_of_lu(lu: torch.Tensor, pivots: torch.Tensor) -> torch.Tensor:
+    """The determinant from an LU factorisation: each exchange of rows turns the sign."""
+    places = torch.arange(1, pivots.shape[-1] + 1, dtype=pivots.dtype, device=pivots.device)
+    odd = (pivots != places).sum(-1) % 2
+    return lu.diagonal(dim1=-2, dim2=-1).prod(-1) * (1 - 2 * odd)
 
 
 def adjugate(x: torch.Tensor) -> torch.Tensor:

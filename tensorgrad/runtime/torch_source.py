@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.runtime.calls import call_source
+from tensorgrad.runtime.lifetime import broadcasts, deaths
+from tensorgrad.runtime.products import product_source
 from tensorgrad.runtime.program import (
     Add,
     Arrange,
@@ -17,6 +19,7 @@ from tensorgrad.runtime.program import (
     Gather,
     Input,
     Legs,
+    Library,
     Make,
     Operand,
     Program,
@@ -29,7 +32,7 @@ from tensorgrad.runtime.program import (
     Window,
     viewed,
 )
-from tensorgrad.runtime.text import coefficient_text, letters, matrix_product
+from tensorgrad.runtime.text import coefficient_text, letters
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Convolution, Expectation, LeviCivita, Unit, Variable
 
@@ -43,13 +46,20 @@ class Source:
     """The source of a program: `text`, the function's `name`, and its parameters in order.
 
     `variables` are (parameter, variable), `functions` (parameter, unknown function's name), `symbols` (parameter, size
-    symbol that no variable's axis shows).
+    symbol that no variable's axis shows). With `sizes` large values are deleted after their last use.
     """
 
     def __init__(
-        self, program: Program, variables: Sequence[Variable], functions: Sequence[str], name: str = "step"
+        self,
+        program: Program,
+        variables: Sequence[Variable],
+        functions: Sequence[str],
+        name: str = "step",
+        sizes: Mapping[str, int] | None = None,
     ) -> None:
         self.program = program
+        self._broadcasts = broadcasts(program)
+        self._deaths = deaths(program, sizes) if sizes is not None else {}
         self.name = name
         self._taken = set(_RESERVED) | {name}
         self.variables = [(self._free(v.name), v) for v in variables]
@@ -57,6 +67,7 @@ class Source:
         self._names = [""] * len(program.dims)
         self._wished = self._output_names()
         self._literal: dict[int, str] = {}
+        self._assigned: set[str] = set()
         self._symbols: dict[str, str] = {}
         self._needs_kind = False
         self._count = 0
@@ -70,7 +81,8 @@ class Source:
         lines = [f"def {name}({', '.join(parameters)}):", *(f"    {line}" for line in (*header, *body))]
         uses = [line for line in lines if "tf." in line]
         imports = ["import torch", *(["from tensorgrad.runtime import torch_functions as tf"] if uses else []), "", ""]
-        self.text = "\n".join([*imports, *lines, ""])
+        self.body = "\n".join([*lines, ""])
+        self.text = "\n".join([*imports, self.body])
 
     # Names.
 
@@ -144,21 +156,31 @@ class Source:
     def _body(self) -> list[str]:
         parameter = {v.name: p for p, v in self.variables}
         lines: list[str] = []
-        for step in self.program.steps:
+        for number, step in enumerate(self.program.steps):
             if isinstance(step, Input):
                 self._names[step.target] = parameter[step.name]
-                continue
-            expression, literal = self._expression(step)
-            if literal:
-                self._literal[step.target] = expression
-            if literal or expression.isidentifier():
-                self._names[step.target] = expression
-                continue
-            name = self._names[step.target] = self._wished.get(step.target) or self._new()
-            lines += [f"{name} = {line.replace('<self>', name)}" for line in expression.split("\n")]
-            lines[-1] = f"{lines[-1]:<60}  # {self._shape(step.target)}"
+            elif step.target not in self._broadcasts:
+                lines += self._lines(step)
+            dead = [self._names[v] for v in self._deaths.get(number, ()) if self._names[v] in self._assigned]
+            if dead:
+                lines.append(f"del {', '.join(dead)}")
         results = [self._turned(self.tensor(v), axes) for v, axes in self.program.outputs.values()]
         lines.append(f"return {', '.join(results)}" + ("," if len(results) == 1 else ""))
+        return lines
+
+    def _lines(self, step: Step) -> list[str]:
+        """The assignment of a step's value; none for numbers and other names of values."""
+        expression, literal = self._expression(step)
+        if literal:
+            self._literal[step.target] = expression
+        if literal or expression.isidentifier():
+            self._names[step.target] = expression
+            self._assigned.discard(expression)
+            return []
+        name = self._names[step.target] = self._wished.get(step.target) or self._new()
+        self._assigned.add(name)
+        lines = [f"{name} = {line.replace('<self>', name)}" for line in expression.split("\n")]
+        lines[-1] = f"{lines[-1]:<60}  # {self._shape(step.target)}"
         return lines
 
     def _shape(self, value: int) -> str:
@@ -191,6 +213,8 @@ class Source:
                 return self._arrange(step), False
             case Call():
                 return call_source(self, step)
+            case Library():
+                return self._library(step), False
             case Add():
                 return self._add(step), False
             case Make():
@@ -252,6 +276,8 @@ class Source:
 
     def _contract(self, step: Contract) -> str:
         self._edge_dims: Mapping[int, Poly] = step.dims
+        if (multiple := self._multiple(step)) is not None:
+            return multiple
         operands = [self.operand(o) for o in step.operands]
         distinct = all(len(set(legs)) == len(legs) for _, legs in operands)
         edges = [e for _, legs in operands for e in legs]
@@ -269,7 +295,7 @@ class Source:
             return self._turned(total, [order.index(e) for e in step.kept])
         if distinct and not summed:
             return " * ".join(self.aligned(text, legs, step.kept) for text, legs in operands)
-        product = matrix_product(operands[0], operands[1], step.kept) if distinct and len(operands) == 2 else None
+        product = product_source(operands[0], operands[1], step.kept) if distinct and len(operands) == 2 else None
         if product is not None:
             return product
         if len(set(edges)) > 52:
@@ -278,6 +304,15 @@ class Source:
         inputs = ",".join("".join(letter[e] for e in legs) for _, legs in operands)
         pattern = f"{inputs}->{''.join(letter[e] for e in step.kept)}"
         return f'torch.einsum("{pattern}", {", ".join(text for text, _ in operands)})'
+
+    def _multiple(self, step: Contract) -> str | None:
+        """A number times a tensor, if a step is that."""
+        numbers = [o for o in step.operands if o.value in self._literal]
+        others = [o for o in step.operands if o.value not in self._literal]
+        if len(numbers) != 1 or len(others) != 1 or sorted(others[0].legs) != sorted(step.kept):
+            return None
+        text, legs = self.operand(others[0])
+        return f"{self._literal[numbers[0].value]} * {self.aligned(text, legs, step.kept)}"
 
     def _arrange(self, step: Arrange) -> str:
         self._edge_dims = step.dims
@@ -312,7 +347,7 @@ class Source:
         numbers = all(v in self._literal for _, v, _ in step.terms)
         lines = [""]
         for k, (coefficient, value, perm) in enumerate(step.terms):
-            of = self._literal.get(value) or self._turned(self._names[value], perm)
+            of = self._literal.get(value) or self._term(value, perm)
             if numbers and k == 0:
                 of = self.tensor(value)
             term = self._scaled(coefficient, of)
@@ -323,6 +358,24 @@ class Source:
             else:
                 lines[-1] += f" - {term[1:]}" if term.startswith("-") else f" + {term}"
         return "\n".join(lines)
+
+    def _library(self, step: Library) -> str:
+        self._edge_dims = step.dims
+        texts: list[str] = []
+        for operand, order in zip(step.operands, step.orders, strict=True):
+            text, legs = self.operand(operand)
+            texts.append(self._turned(text, [legs.index(e) for e in order]))
+        return self._turned(step.call.format(*texts), [step.produced.index(e) for e in step.kept])
+
+    def _term(self, value: int, perm: Legs) -> str:
+        """A term with its axes in the order of the sum; what is the same along an axis is left to broadcast."""
+        step = self._broadcasts.get(value)
+        if step is None:
+            return self._turned(self._names[value], perm)
+        number = self._literal.get(step.operand.value)
+        if number is not None:
+            return number
+        return self.aligned(self._names[step.operand.value], step.operand.axes, [step.edges[p] for p in perm])
 
     def _make(self, step: Make) -> str:
         t = step.tensor

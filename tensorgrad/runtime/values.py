@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.errors import ValueMismatchError
@@ -31,25 +32,62 @@ def to_torch(variables: Sequence[Variable], given: Mapping[str, Any]) -> dict[st
                 f"declared are {_shape(variable)}"
             )
         made[variable.name] = value
-    floats = [n for n, v in made.items() if v.is_floating_point() or v.is_complex()]
-    dtypes = [made[n].dtype for n in floats if not isinstance(given[n], int | float)] or [made[n].dtype for n in floats]
-    dtype = dtypes[0] if dtypes else torch.get_default_dtype()
-    for other in dtypes[1:]:
-        dtype = torch.promote_types(dtype, other)
-    device = _device(made)
+    dtype = _dtype(made, given)
+    device = _device(made, given)
     return {name: value.to(dtype=dtype, device=device) for name, value in made.items()}
 
 
-def _device(values: Mapping[str, torch.Tensor]) -> torch.device | None:
-    """The device of the values; numbers and arrays, which are on the CPU, follow. Two others are an error."""
-    found: dict[torch.device, str] = {}
-    for name, value in values.items():
-        if value.device.type != "cpu":
-            found.setdefault(value.device, name)
-    if len(found) > 1:
-        (a, x), (b, y) = list(found.items())[:2]
-        raise ValueMismatchError(f"{x} is on {a} and {y} on {b}; move them to one device")
-    return next(iter(found), None)
+def check_names(given: Mapping[str, Any], known: Sequence[str], what: str = "variable of this step") -> None:
+    """ValueMismatchError for a value whose name is none of the known ones."""
+    for name in given:
+        if name not in known:
+            lower = {other.lower(): other for other in known}
+            near = get_close_matches(name.lower(), lower, n=1)
+            hint = f" (did you mean {lower[near[0]]}?)" if near else ""
+            raise ValueMismatchError(f"{name} is no {what}{hint}; there are {', '.join(known) or 'none'}")
+
+
+def check_finite(variables: Sequence[Variable], values: Mapping[str, torch.Tensor]) -> None:
+    """ValueMismatchError for a value with NaN: names the variable and the place by edges."""
+    for variable in variables:
+        bad = values[variable.name].isnan()
+        if bool(bad.any()):
+            place = bad.nonzero()[0].tolist()
+            where = ", ".join(f"{e}={k}" for e, k in zip(variable.edges, place, strict=True))
+            raise ValueMismatchError(f"the value of {variable.name} has NaN" + (f" at {where}" if where else ""))
+
+
+def _dtype(made: Mapping[str, torch.Tensor], given: Mapping[str, Any]) -> torch.dtype:
+    """The one float dtype of the values; integers and Python numbers follow. Tensors of two dtypes are an error, arrays
+    among themselves are promoted."""
+    import torch
+
+    floats = {n: v.dtype for n, v in made.items() if v.is_floating_point() or v.is_complex()}
+    tensors = {n: d for n, d in floats.items() if isinstance(given[n], torch.Tensor)}
+    arrays = {n: d for n, d in floats.items() if n not in tensors and not isinstance(given[n], int | float)}
+    found = {**tensors, **(arrays if tensors else {})}
+    for name, dtype in found.items():
+        first = next(iter(found))
+        if dtype is not found[first]:
+            raise ValueMismatchError(f"{first} is {found[first]} and {name} {dtype}; convert one")
+    for dtype in found.values():
+        return dtype
+    common = torch.get_default_dtype() if not arrays else next(iter(arrays.values()))
+    for dtype in arrays.values():
+        common = torch.promote_types(common, dtype)
+    return common
+
+
+def _device(made: Mapping[str, torch.Tensor], given: Mapping[str, Any]) -> torch.device | None:
+    """The one device of the tensors given; numbers, arrays and tensors of order 0 follow."""
+    import torch
+
+    found = {n: v.device for n, v in made.items() if isinstance(given[n], torch.Tensor) and v.dim()}
+    for name, device in found.items():
+        first = next(iter(found))
+        if device != found[first]:
+            raise ValueMismatchError(f"{first} is on {found[first]} and {name} on {device}; move them to one device")
+    return next(iter(found.values()), None)
 
 
 def read_sizes(
@@ -59,11 +97,6 @@ def read_sizes(
     sizes: dict[str, int] = dict(dims)
     origin: dict[str, str] = dict.fromkeys(dims, "dims")
     axes = [(v, axis, dim, int(values[v.name].shape[axis])) for v in variables for axis, dim in enumerate(v.dims)]
-    for variable, axis, _, actual in axes:
-        if actual == 0:
-            raise ValueMismatchError(
-                f"axis {axis} ({variable.edges[axis]}) of the value of {variable.name} has size 0; sizes start at 1"
-            )
     waiting = sorted(axes, key=lambda a: str(a[2]) not in a[2].symbols)
     progress = True
     while waiting and progress:
@@ -86,8 +119,8 @@ def read_sizes(
 
 
 def _solve(dim: Poly, symbol: str, sizes: Mapping[str, int], actual: int, place: str) -> int:
-    """The positive integer for `symbol` that makes `dim` the actual size."""
-    low, high = 1, max(1, actual)
+    """The integer for `symbol` that makes `dim` the actual size."""
+    low, high = 0, max(1, actual)
     while dim.evaluate({**sizes, symbol: high}) < actual and high < 1 << 62:
         high *= 2
     while low < high:

@@ -1,0 +1,109 @@
+"""Compiled programs, kept by structure and sizes: equal expressions are planned and written out once in a process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tensorgrad.diagram import Leaf, Ref, Store
+from tensorgrad.runtime.build import build
+from tensorgrad.runtime.constants import hoisted
+from tensorgrad.runtime.loading import load
+from tensorgrad.runtime.planning import Plan, naive_flops, of_program
+from tensorgrad.runtime.program import Input, Program
+from tensorgrad.runtime.torch_source import Source
+from tensorgrad.tensor import Tensor, Variable
+
+KEPT = 512
+"""Compiled programs that a process keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How programs are made: variables whose values stay the same, what finds the orders of large contractions, and the
+    backend of torch.compile ("" without)."""
+
+    constant: tuple[str, ...] = ()
+    optimizer: str = "auto"
+    backend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A program for certain sizes: its plan, its source as a function, and, with constants, what is computed of them."""
+
+    plan: Plan
+    source: Source
+    function: Callable[..., Any]
+    before: Source | None = None
+    prepare: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Expressions in a store, ready to be compiled for sizes: outputs, variables and unknown functions by name."""
+
+    store: Store
+    outputs: Mapping[str, Ref]
+    variables: tuple[Variable, ...]
+    functions: tuple[str, ...]
+    named: tuple[tuple[str, Tensor], ...]
+    rules: tuple[str, ...] = ()
+
+    def structure(self) -> Hashable:
+        """What programs depend on besides sizes; to be asked before anything is compiled, which adds to the store."""
+        nodes = tuple((n.key, n.index) if isinstance(n, Leaf) else n for n in self.store.nodes)
+        variables = tuple((v.name, v.edges, v.dims, v.facts) for v in self.variables)
+        return nodes, tuple(self.outputs.items()), variables, self.functions
+
+
+_kept: OrderedDict[Hashable, Compiled] = OrderedDict()
+
+
+def compiled(written: Written, structure: Hashable, sizes: Mapping[str, int], options: Options) -> Compiled:
+    """The program for these sizes; one of equal structure is not made again."""
+    key = (structure, tuple(sorted(sizes.items())), options)
+    found = _kept.get(key)
+    if found is None:
+        found = _kept[key] = _made(written, sizes, options)
+        if len(_kept) > KEPT:
+            _kept.popitem(last=False)
+        return found
+    _kept.move_to_end(key)
+    return replace(found, plan=replace(found.plan, tensors=written.named, rules=written.rules))
+
+
+def _made(written: Written, actual: Mapping[str, int], options: Options) -> Compiled:
+    sizes = {s: max(1, n) for s, n in actual.items()}
+    program = build(written.store, written.outputs, sizes, optimizer=options.optimizer, constant=options.constant)
+    naive = naive_flops(written.store, program, [h for h, _ in written.outputs.values()], sizes)
+    plan = of_program(program, sizes, written.named, naive, written.rules)
+    title = ", ".join(written.outputs)
+    if not options.constant:
+        source = _source(program, written, written.variables, sizes, "step")
+        return Compiled(plan, source, _function(source, title, options.backend))
+    cut = hoisted(program, options.constant, [*(v.name for v in written.variables), *written.functions])
+    source = _source(cut.main, written, (*written.variables, *cut.held), sizes, "step")
+    before = _source(cut.before, written, written.variables, sizes, "prepare")
+    return Compiled(
+        plan, source, _function(source, title, options.backend), before, load(before.text, "prepare", title)
+    )
+
+
+def _source(
+    program: Program, written: Written, variables: tuple[Variable, ...], sizes: Mapping[str, int], name: str
+) -> Source:
+    used = {s.name for s in program.steps if isinstance(s, Input)}
+    functions = written.functions if name == "step" else ()
+    return Source(program, [v for v in variables if v.name in used], functions, name, sizes)
+
+
+def _function(source: Source, title: str, backend: str) -> Callable[..., Any]:
+    function = load(source.text, source.name, title)
+    if not backend:
+        return function
+    import torch
+
+    return torch.compile(function, fullgraph=True, dynamic=False, backend=backend)

@@ -1,0 +1,369 @@
+"""Compiled steps: solves, fused calls, constants, files, torch.compile, random programs, and what wrong values are told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tensorgrad as tg
+import tensorgrad.functions as F
+from tensorgrad.errors import InputError, MemoryLimitError, ValueMismatchError
+from tensorgrad.numeric import evaluate as dense
+from tensorgrad.tensor import Product, Tensor, Variable
+from tests.strategies import small_tensors
+from tests.test_contraction import laid_out
+
+DIMS = {"n": 4, "m": 3, "k": 2}
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")),
+]
+
+
+def sample(t: Tensor, dims: dict[str, int] = DIMS, seed: int = 0) -> dict[str, np.ndarray]:
+    """Values that satisfy the facts."""
+    rng = np.random.default_rng(seed)
+    values = {}
+    for v in t.variables:
+        value = rng.normal(size=[int(d.evaluate(dims)) for d in v.dims])
+        if v.has("pd") or v.has("psd"):
+            value = value @ value.T + np.eye(len(value)) * v.has("pd")
+        if v.has("symmetric"):
+            value = value + value.T
+        values[v.name] = np.abs(value) + 0.1 if v.has("positive") else value
+    return values
+
+
+def agrees(t: Tensor, dims: dict[str, int] = DIMS, **options: object) -> str:
+    """The source of the compiled tensor, after its value was compared with the dense one."""
+    values = sample(t, dims)
+    step = tg.compile(value=t, **options)
+    found = step({name: torch.tensor(v) for name, v in values.items()}).value
+    np.testing.assert_allclose(found.numpy(), dense(t, values, dims), rtol=1e-8, atol=1e-10)
+    return step.source
+
+
+SOLVED = [
+    ("inv(A) @ x", "A : n n; x : n", ["linalg.solve(A, x)"]),
+    ("x @ inv(A)", "A : n n; x : n", ["linalg.solve(A.T, x)"]),
+    ("inv(A) @ B", "A : n n; B : n m", ["linalg.solve(A, B)"]),
+    ("B.T @ inv(A)", "A : n n; B : n m", ["linalg.solve(A.T, B)"]),
+    ("x @ inv(S) @ y + logdet(S)", "S : n n pd; x y : n", ["linalg.cholesky(S)", "cholesky_solve", ".log().sum"]),
+    (
+        "x @ inv(A) @ y + (inv(A) @ x) @ y + logdet(A) + det(A)",
+        "A : n n; x y : n",
+        ["lu_factor(A)", "lu_solve", "adjoint=True", "det_of_lu", ".abs().log().sum"],
+    ),
+    ("inv(X.T @ X + lam * I[m]) @ X.T @ y", "X : n m; y : n; lam : scalar positive", ["cholesky(", "cholesky_solve"]),
+    ("inv(X.T @ diag(w) @ X + S) @ z", "X : n m; w : n positive; S : m m pd; z : m", ["cholesky(", "cholesky_solve"]),
+    ("inv(S)", "S : n n pd", ["cholesky_inverse"]),
+    ("det(S) + tr(inv(S))", "S : n n pd", ["cholesky(S)", "cholesky_inverse", ".square().prod"]),
+    ("inv(A) @ inv(A) @ x", "A : n n; x : n", ["lu_factor(A)", "lu_solve"]),
+    ("inv(K + diag(w)) @ y", "K : n n psd; w : n positive; y : n", ["cholesky("]),
+    ("inv(K - S) @ y", "K S : n n pd; y : n", ["linalg.solve("]),
+]
+
+
+@pytest.mark.parametrize(("expression", "let", "expected"), SOLVED)
+def test_inverses_that_are_applied_become_solves(expression: str, let: str, expected: list[str]) -> None:
+    source = agrees(tg.parse(expression, let=let))
+    for text in expected:
+        assert text in source
+    assert "linalg.inv(" not in source
+
+
+@pytest.mark.parametrize(
+    ("expression", "let"),
+    [
+        ("tr(inv(A) @ B)", "A B : n n"),
+        ("inv(A) @ x + diag(inv(A))", "A : n n; x : n"),
+        ("inv(A) @ inv(B)", "A B : n n"),
+    ],
+)
+def test_an_inverse_whose_entries_are_needed_stays(expression: str, let: str) -> None:
+    assert "linalg.inv(" in agrees(tg.parse(expression, let=let))
+
+
+def test_solves_over_a_batch() -> None:
+    A = Variable("A", b="k", i="n", j="n")
+    for x in (Variable("x", b="k", i="n"), Variable("X", b="k", i="n", c="m"), Variable("X", c="m", b="k", i="n")):
+        assert "linalg.solve" in agrees(F.dot(F.inverse(A, ("i", "j")), x, "i"))
+    both = F.dot(F.inverse(A, ("i", "j")), Variable("x", b="k", i="n"), "i") + F.dot(
+        F.inverse(A, ("i", "j")), Variable("x", b="k", i="n").rename(i="j"), "j"
+    ).rename(i="j")
+    assert "lu_factor" in agrees(both)
+
+
+def test_gradients_flow_through_factors() -> None:
+    t = tg.parse("x @ inv(S) @ x + logdet(S)", let="S : n n pd; x : n")
+    values = {name: torch.tensor(v).requires_grad_() for name, v in sample(t).items()}
+    tg.compile(value=t)(values).value.backward()
+    expected = torch.linalg.inv(values["S"]) - torch.outer(y := torch.linalg.solve(values["S"], values["x"]), y)
+    both = values["S"].grad + values["S"].grad.T  # Cholesky reads one triangle: the symmetric part is the gradient
+    torch.testing.assert_close(both / 2, expected)
+
+
+def test_attention_is_one_call() -> None:
+    Q, K = Variable("Q", "b", "h", "s", "d"), Variable("K", "b", "h", "t", "d")
+    V = Variable("V", "b", "h", "t", e="d")
+    for dims in ({"b": 2, "h": 3, "s": 4, "t": 5, "d": 6}, {"b": 2, "h": 3, "s": 9, "t": 5, "d": 2}):
+        assert "scaled_dot_product_attention" in agrees(F.sdpa(Q, K, V, "d", "t"), dims)
+    plain = Variable("Q", "s", "d"), Variable("K", "t", "d"), Variable("V", "t", e="d")
+    dims = {"s": 4, "t": 5, "d": 6}
+    assert "scaled_dot_product_attention" in agrees(F.sdpa(*plain, "d", "t"), dims)
+    weights = F.softmax(F.dot(plain[0], plain[1], "d"), "t")
+    step = tg.compile(out=F.dot(weights, plain[2], "t"), weights=weights)
+    assert "attention" not in step.source
+
+
+SOURCES = [
+    ("sum[j](A[b, i, j] * B[b, j, k])", "A : k n m; B : k m n", "A @ B"),
+    ("sum[j](A[b, i, j] * B[b, k, j])", "A : k n m; B : k n m", "A @ B.mT"),
+    ("sum[j](A[b, j, i] * B[b, j, k])", "A : k m n; B : k m n", "A.mT @ B"),
+    ("A @ x + ones[n]", "A : n m; x : m", "1 + t1"),
+    ("softmax(x) * (v - ones[n] * (softmax(x) @ v))", "x v : n", "v - t"),
+]
+
+
+@pytest.mark.parametrize(("expression", "let", "part"), SOURCES)
+def test_products_and_sums_are_plain(expression: str, let: str, part: str) -> None:
+    source = agrees(tg.parse(expression, let=let))
+    assert part in source
+    for word in ("einsum", "full", "expand"):
+        assert word not in source
+
+
+def test_large_values_are_freed() -> None:
+    t = tg.parse("exp(A @ B) @ B.T @ A.T @ A @ x", let="A : n m; B : m n; x : m")
+    source = tg.compile({"n": 2000, "m": 300}, value=t).source
+    assert "del t" in source
+    assert "del" not in tg.compile({"n": 20, "m": 3}, value=t).source
+    agrees(t)
+
+
+def test_constants_are_computed_once() -> None:
+    X, y, w = Variable("X", "n", "m"), Variable("y", "n"), Variable("w", "m")
+    step = tg.compile(grad=X @ (X @ w) - X @ y, loss=F.sum((X @ w - y) ** 2), constant=["X", y])
+    values = {name: torch.tensor(v) for name, v in sample(X @ (X @ w) @ w + y @ y).items()}
+    expected = values["X"].T @ (values["X"] @ values["w"] - values["y"])
+    with pytest.raises(ValueMismatchError, match="no value for X"):
+        step(w=values["w"])
+    torch.testing.assert_close(step(values).grad, expected)
+    before, main = step.source.split("def step(")
+    assert "def prepare(X, y):" in before
+    assert "X.T @ X" in before.replace("X.mT", "X.T")
+    assert "@ y" in before or "y @" in before
+    assert main.count("@ y") == 0
+    for scale in (1.0, 3.0):
+        v = scale * values["w"]
+        torch.testing.assert_close(step(w=v).grad, values["X"].T @ (values["X"] @ v - values["y"]))
+    step.prepare(X=2 * values["X"])
+    torch.testing.assert_close(
+        step(w=values["w"]).grad, 2 * values["X"].T @ (2 * values["X"] @ values["w"] - values["y"])
+    )
+    step.prepare(X=values["X"][:2], y=values["y"][:2])
+    torch.testing.assert_close(
+        step(w=values["w"]).grad, values["X"][:2].T @ (values["X"][:2] @ values["w"] - values["y"][:2])
+    )
+    solve = tg.compile(x=tg.parse("inv(A) @ x + (inv(A) @ y) @ x * y", let="A : n n; x y : n"), constant=["A"])
+    values = sample(solve.variables[0] @ Variable("x", i="n") @ Variable("y", j="n"))
+    agrees(tg.parse("inv(A) @ x + (inv(A) @ y) @ x * y", let="A : n n; x y : n"), constant=["A"])
+    assert "lu_factor" in solve.source.split("def step(")[0]
+    with pytest.raises(ValueMismatchError, match="constant: Z is none of the variables, X, w"):
+        tg.compile(out=X @ w, constant=["Z"])
+    with pytest.raises(ValueMismatchError, match=r"w is no constant of this step; there are X"):
+        tg.compile(out=X @ w, constant=["X"]).prepare(w=values["x"])
+
+
+SAVED = [
+    ("X @ W + 1", "X : n m; W : m k", {}),
+    ("sqrtm(S) @ x + step(x) + logm(S) @ softplus(x)", "S : n n pd; x : n", {}),
+    ("adj(A) @ x + logdet(A) * d(relu)(x) + det(A) * relu(x)", "A : n n; x : n", {}),
+    ("inv(A) @ x + det(A) * x", "A : n n; x : n", {"constant": ["A"]}),
+    ("conv[i:n+m-1, j:n, k:m] * x[j] * y[k]", "x : n; y : m", {}),
+]
+
+
+def test_saved_steps_run_with_torch_alone(tmp_path: Path) -> None:
+    calls = []
+    for k, (expression, let, options) in enumerate(SAVED):
+        t = tg.parse(expression, let=let)
+        values = {name: torch.tensor(v) for name, v in sample(t).items()}
+        step = tg.compile(value=t, **options)
+        step.save(tmp_path / f"program{k}.py")
+        torch.save((values, step(values).value), tmp_path / f"values{k}.pt")
+        run = "program.step(**values)"
+        if options:
+            run = "program.step(x=values['x'], **dict(zip(['c1', 'c2', 'c3'], program.prepare(values['A']))))"
+        calls.append(
+            f"import program{k} as program; values, expected = torch.load('values{k}.pt')\n"
+            f"torch.testing.assert_close({run}[0], expected)"
+        )
+    check = "\n".join(["import sys, torch", *calls, "assert not any(m.startswith('tensorgrad') for m in sys.modules)"])
+    done = subprocess.run(
+        [sys.executable, "-W", "error::SyntaxWarning", "-c", check],
+        cwd=tmp_path,
+        env={"PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+GRAPHS = [
+    "softmax(A @ x) @ y + logsumexp(x)",
+    "inv(S) @ x + logdet(S) * y + (x @ inv(S) @ y) * x",
+    "A @ e[1, n] + x",
+]
+
+
+@pytest.mark.parametrize("expression", GRAPHS)
+def test_a_step_is_one_graph_for_torch_compile(expression: str) -> None:
+    t = tg.parse(expression, let="A : n n; S : n n pd; x y : n")
+    agrees(t, torch_compile="eager")
+
+
+@pytest.mark.slow
+def test_a_step_is_compiled_by_inductor() -> None:
+    agrees(tg.parse("softmax(A @ x) @ y + sum(exp(x) * tanh(y))", let="A : n n; x y : n"), torch_compile=True)
+
+
+def test_equal_structures_are_compiled_once() -> None:
+    from tensorgrad.runtime.compiled import _kept
+
+    A, B, x = Variable("A", i="n", j="n"), Variable("B", j="n", k="n"), Variable("x", k="n")
+    first, second = tg.compile(out=(A @ B) @ x), tg.compile(out=x @ (B @ A))
+    before = len(_kept)
+    third = tg.compile(out=(A @ B) @ x)
+    assert len(_kept) == before
+    assert first.source == third.source
+    assert third.plan.expression == str((A @ B) @ x)
+    assert second.plan.flops == first.plan.flops
+
+
+def test_the_value_and_its_parts_share() -> None:
+    """f, its gradient and a Hessian-vector product together cost less than apart."""
+    x, y, v = (Variable(name, i="n") for name in "xyv")
+    loss = -(y @ F.log_softmax(x))
+    outputs = {"loss": loss, "grad": loss.grad(x).simplify(), "hvp": tg.hvp(loss, x, v).simplify()}
+    dims = {"n": 1000}
+    apart = sum(tg.compile(dims, out=t).plan.flops for t in outputs.values())
+    assert tg.compile(dims, **outputs).plan.flops < apart
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(small_tensors(), min_size=1, max_size=2),
+    st.sampled_from(["plain", "permuted", "strided", "expanded"]),
+    st.sampled_from([torch.float64, torch.float32]),
+    st.sampled_from([{"n": 2, "m": 3, "p": 4}, {"n": 1, "m": 2, "p": 1}, {"n": 3, "m": 1, "p": 2}]),
+)
+def test_random_programs_agree_with_dense_evaluation(
+    device: str, tensors: list[Tensor], layout: str, dtype: torch.dtype, dims: dict[str, int]
+) -> None:
+    whole = Product(tuple(tensors), ())
+    rng = np.random.default_rng(0)
+    given_, arrays = {}, {}
+    for v in whole.variables:
+        value = torch.tensor(rng.normal(size=[int(d.evaluate(dims)) for d in v.dims]))
+        if v.has("symmetric"):
+            value = value + value.T
+        given_[v.name] = laid_out(value, "plain" if v.has("symmetric") else layout).to(device, dtype)
+        arrays[v.name] = given_[v.name].double().cpu().numpy()
+    step = tg.compile(**{f"y{k}": t for k, t in enumerate(tensors)})
+    found = step.run(given_, dims)
+    for t, result in zip(tensors, found, strict=True):
+        expected = dense(t, arrays, dims)
+        assert tuple(result.shape) == expected.shape
+        assert result.dtype is dtype or not whole.variables
+        exact = dtype is torch.float64 and bool(whole.variables)
+        scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
+        tolerance = 1e-8 if exact else 2e-3
+        np.testing.assert_allclose(
+            result.double().cpu().numpy() / scale, expected / scale, rtol=tolerance, atol=tolerance
+        )
+
+
+EMPTY = [
+    ("A @ x", "A : n m; x : m"),
+    ("A.T @ A + ones[m, m]", "A : n m"),
+    ("sum(A) + sum(x) * n", "A : n m; x : m"),
+    ("exp(A) @ x", "A : n m; x : m"),
+    ("outer(x, x) - 2 * diag(x)", "x : m"),
+    ("kron(A, B)", "A : n m; B : m n"),
+    ("det(A.T @ A + I[m])", "A : n m"),
+]
+
+
+@pytest.mark.parametrize(("expression", "let"), EMPTY)
+@pytest.mark.parametrize("dims", [{"n": 0, "m": 3}, {"n": 2, "m": 0}])
+def test_edges_of_size_zero(expression: str, let: str, dims: dict[str, int]) -> None:
+    t = tg.parse(expression, let=let)
+    values = {v.name: torch.ones([int(d.evaluate(dims)) for d in v.dims], dtype=torch.float64) for v in t.variables}
+    result = tg.compile(value=t).run(values, dims).value
+    reference = {
+        "A @ x": lambda A, x: A @ x,
+        "A.T @ A + ones[m, m]": lambda A: A.T @ A + 1,
+        "sum(A) + sum(x) * n": lambda A, x: A.sum() + x.sum() * A.shape[0],
+        "exp(A) @ x": lambda A, x: torch.exp(A) @ x,
+        "outer(x, x) - 2 * diag(x)": lambda x: torch.outer(x, x) - 2 * torch.diag(x),
+        "kron(A, B)": torch.kron,
+        "det(A.T @ A + I[m])": lambda A: torch.linalg.det(A.T @ A + torch.eye(A.shape[1], dtype=A.dtype)),
+    }[expression](*values.values())
+    torch.testing.assert_close(result, reference)
+
+
+def test_a_mean_over_nothing_is_refused() -> None:
+    with pytest.raises(ValueMismatchError, match=r"the expression divides by a size that is 0 here \(n = 0\)"):
+        tg.compile(value=tg.parse("mean(x)", let="x : n"))(x=torch.ones(0))
+
+
+def test_what_wrong_values_are_told() -> None:
+    X, W = Variable("X", "b", "x"), Variable("W", "x", "y")
+    step = tg.compile(out=X @ W)
+    good = {"X": torch.ones(5, 3), "W": torch.ones(3, 2)}
+    wrong = {
+        "Z is no variable of this step; there are X, W": {**good, "Z": torch.ones(2)},
+        "x is no variable of this step (did you mean X?); there are X, W": {**good, "x": torch.ones(2)},
+        "no value for W (x=x y=y); values were given for X": {"X": good["X"]},
+        "the value of W has 1 axes (3,), declared are x=x y=y": {**good, "W": torch.ones(3)},
+        "axis 0 (x) of W has size 4, but x = 3 (from axis 1 (x) of X)": {**good, "W": torch.ones(4, 2)},
+        "X is torch.float32 and W torch.float16; convert one": {**good, "W": torch.ones(3, 2).half()},
+        "X is on cpu and W on meta; move them to one device": {**good, "W": torch.ones(3, 2, device="meta")},
+    }
+    for message, values in wrong.items():
+        with pytest.raises(ValueMismatchError) as error:
+            step(values)
+        assert str(error.value) == message
+    for values in (good, {"X": torch.ones(2, 3), "W": torch.ones(3, 4)}, good):  # what was looked at once is quick
+        torch.testing.assert_close(step(values).out, values["X"] @ values["W"])
+        for message, wrong_ones in wrong.items():
+            with pytest.raises(ValueMismatchError) as error:
+                step(wrong_ones)
+            assert str(error.value) == message
+    bad = torch.ones(3, 2)
+    bad[2, 1] = torch.nan
+    assert step({**good, "W": bad}).out.isnan().any()
+    with pytest.raises(ValueMismatchError, match="the value of W has NaN at x=2, y=1"):
+        tg.compile(out=X @ W, check_finite=True)({**good, "W": bad})
+
+
+def test_limits_and_options_are_checked_before_anything_runs() -> None:
+    X, W = Variable("X", "b", "x"), Variable("W", "x", "y")
+    step = tg.compile(out=F.exp(X @ W), memory_limit=100)
+    assert step(X=torch.ones(5, 3), W=torch.ones(3, 2)).out.shape == (5, 2)
+    with pytest.raises(
+        MemoryLimitError, match=r"100 entries are too few: the program has 400 alive at its fullest, 200"
+    ):
+        step(X=torch.empty(100, 3, device="meta"), W=torch.empty(3, 2, device="meta"))
+    with pytest.raises(InputError, match="optimizer='best': expected 'auto' or 'cotengra'"):
+        tg.compile(out=X @ W, optimizer="best")
