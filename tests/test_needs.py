@@ -1,0 +1,33 @@
+"""Removing a rule makes a theorem fail: what `theorems/needs.json` says is so, and says it of every rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from tensorgrad.rule import library
+from tests.needs import goals, needs, stored
+
+NEEDS = stored()
+PAIRS = [(rule, kept[0]) for rule, kept in NEEDS.items() if kept]
+EVERY = 12
+COMMAND = "run `python -m tests.needs`"
+
+
+@pytest.mark.slow
+def test_every_rule_was_looked_at() -> None:
+    assert set(library().names) == set(NEEDS), COMMAND
+
+
+def test_the_theorems_are_there() -> None:
+    assert {name for kept in NEEDS.values() for name in kept} <= set(goals()), COMMAND
+
+
+@pytest.mark.parametrize(("rule", "theorem"), PAIRS[::EVERY])
+def test_some_theorems_need_their_rule(rule: str, theorem: str) -> None:
+    assert needs(goals()[theorem], rule)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rule", "theorem"), PAIRS)
+def test_theorems_need_their_rule(rule: str, theorem: str) -> None:
+    assert needs(goals()[theorem], rule)
