@@ -549,3 +549,40 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "mark.theorems"
     path.write_bytes(b"\xef\xbb\xbflet A B : n n\r\ncyclic  tr(A @ B) = tr(B @ A)\r\n")
     assert rows("prove", str(path))[0]["status"] == "proved"
+
+
+# expressions that begin with a minus sign
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("simplify", "-A @ x", "--let", "A : n n ; x : n"),
+        ("simplify", "--let", "A : n n ; x : n", "-A @ x"),
+        ("simplify", "--let", "A : n n ; x : n", "--", "-A @ x"),
+        ("simplify", "--let=A : n n ; x : n", "--time", "1", "-A @ x"),
+    ],
+)
+def test_an_expression_may_begin_with_a_minus_sign(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[0] == "-A @ x"
+
+
+def test_goals_that_begin_with_a_minus_sign_keep_their_order() -> None:
+    answers = rows("prove", "-A = A.T", "A = A", "-(-A) = A", "--let", "A : n n")
+    assert [a["status"] for a in answers] == ["refuted", "proved", "proved"]
+    assert run("prove", "--", "-A = A", "--let").exit_code == 2  # behind -- there are no options
+
+
+def test_options_stay_options(tmp_path: Path) -> None:
+    path = tmp_path / "out.svg"
+    assert run("draw", "-A", "--let", "A : n n", "-o", str(path)).exit_code == 0
+    path.unlink()
+    assert run("draw", "-A", "--let", "A : n n", f"-o{path}").exit_code == 0
+    assert path.exists()
+    assert run("draw", "-o @ x", "--let", "o : n n ; x : n").exit_code == 0  # a matrix called o
+    assert "-h, --help" in run("simplify", "-h").stdout
+    done = run("simplify", "-A @ x", "--lett", "A : n n")
+    assert done.exit_code == 2 and "No such option" in done.stderr
+    assert run("simplify", "x", "--let", "x : n", "--time", "-1").exit_code == 2

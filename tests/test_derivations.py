@@ -11,13 +11,16 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.derivation import Derivation
+from tensorgrad.egraph import search
 from tensorgrad.errors import TensorgradError
 from tensorgrad.notation import Claim, Condition
 from tensorgrad.notation.claims import parse_file
 from tensorgrad.numeric import size_symbols
 from tensorgrad.numeric.hunt import Hunt
+from tensorgrad.rule import RuleSet, library
 from tensorgrad.tensor import Tensor
 from tests.expressions import LET, expression
+from tests.test_invariance import GOALS as EQUATIONS
 
 THEOREMS = Path(__file__).parent / "theorems"
 GOALS = [
@@ -128,3 +131,40 @@ def test_what_is_too_long_is_named(text: str, let: str, monkeypatch: pytest.Monk
     (step,) = result.derivation.steps
     assert set(full.derivation.rules) <= set(step.rule.split(", "))
     assert "too long to write out" in str(result.derivation)
+
+
+def alone(rule: str) -> RuleSet:
+    """The rule of a step, if it is one of the library, and what derives facts."""
+    facts = library().by_file("facts")
+    return facts + library()[rule] if rule in library() and rule not in facts else facts
+
+
+def reproduced(claim: Claim) -> Counter[bool]:
+    """How many steps of a proof its one rule brings about, and how many not; differentiation apart."""
+    counts: Counter[bool] = Counter()
+    try:
+        derivation = tg.prove(claim).derivation
+    except TensorgradError:
+        derivation = None
+    for step in derivation or ():
+        if step.rule != "differentiate":
+            rules, conditions = alone(step.rule), claim.conditions
+            sides = (step.before, step.after)
+            found = search.prove(*sides, conditions=conditions, rules=rules, seconds=2.0, nodes=1500, explain=False)
+            counts[found.proved] += 1
+    return counts
+
+
+def test_a_step_is_the_work_of_one_rule() -> None:
+    counts = sum((reproduced(claim) for claim in EQUATIONS[::25]), Counter())
+    print(dict(counts))
+    assert counts[True] > 10
+    assert counts[False] <= 0.1 * counts[True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_all_steps_are_the_work_of_one_rule(part: int) -> None:
+    counts = sum((reproduced(claim) for claim in EQUATIONS[part::4]), Counter())
+    print(dict(counts))
+    assert counts[False] <= 0.1 * counts[True]

@@ -7,6 +7,7 @@ from tensorgrad.api.inputs import parse_dims
 from tensorgrad.api.planning import cost, plan
 from tensorgrad.api.profile import RuleProfile, RunProfile
 from tensorgrad.api.prove import prove
+from tensorgrad.api.redundant import Redundancy, redundancy
 from tensorgrad.api.regimes import Regime, Regimes, regimes
 from tensorgrad.api.results import Cost, Plans, PlanStep, Priced, Proof, Result, amount
 from tensorgrad.api.rules import select_rules, unmatched
@@ -23,6 +24,7 @@ __all__ = [
     "Plans",
     "Priced",
     "Proof",
+    "Redundancy",
     "Regime",
     "Regimes",
     "Result",
@@ -42,6 +44,7 @@ __all__ = [
     "parse_dims",
     "plan",
     "prove",
+    "redundancy",
     "regimes",
     "select_rules",
     "simplify",

@@ -46,6 +46,9 @@ class RunProfile:
         found = next((r for r in self.rules if r.rule == name), None)
         return found if found is not None else RuleProfile(name, 0, 0, 0, 0.0, 0, None)
 
+    def __contains__(self, name: object) -> bool:
+        return any(r.rule == name for r in self.rules)
+
     def rows(self) -> list[tuple[str, ...]]:
         """The cells of the table, under `COLUMNS`."""
         total = sum(r.saving or 0 for r in self.rules)

@@ -95,13 +95,11 @@ def simplify_all(
     if not read:
         return []
     conditions = tuple({str(c): c for _, own in read for c in own}.values())
-    leaves: dict[str, None] = {}
-    expanded = [expand(t, conditions=conditions, used=leaves) for t, _ in read]
+    leaves: list[dict[str, None]] = [{} for _ in read]
+    expanded = [expand(t, conditions=conditions, used=own) for (t, _), own in zip(read, leaves, strict=True)]
     symbols = symbols_of([t for t, _ in read], conditions)
     sizes = read_dims(dims, symbols)
-    if objective != "flops" and symbols and not sizes:
-        example = ", ".join(f"{s!r}: 1000" for s in symbols)
-        raise SizeError(f"objective={objective!r} needs a size for each symbol; give dims, for example {{{example}}}")
+    _require_sizes(objective, symbols, sizes)
     from tensorgrad.egraph import search
 
     explored = search.explore(
@@ -117,28 +115,47 @@ def simplify_all(
     )
     elapsed = perf_counter() - start
     found: list[Result] = []
-    for (t, _), plain, form in zip(read, expanded, forms, strict=True):
-        derivation = form.derivation.framed(t, plain, form.tensor, form.tensor, (leaves, ()))
+    for (t, _), plain, form, own in zip(read, expanded, forms, leaves, strict=True):
+        derivation = form.derivation.framed(t, plain, form.tensor, form.tensor, (own, ()))
         verdict = compare(t, plain, form.tensor, conditions) if verify else Verdict(None, "not asked for")
-        result = Result(
-            input=t,
-            expanded=plain,
-            tensor=_remembering(form.tensor, derivation),
-            dims=sizes,
-            seconds=elapsed,
-            stopped=explored.stopped,
-            assumed=explored.assumed,
-            verified=verdict.verified,
-            verified_reason=verdict.reason,
-            derivation=derivation,
-            rounds=explored.rounds,
-            classes=explored.classes,
-            nodes=explored.nodes,
-            dropped=explored.dropped,
-            egraph=explored.graph,
-        )
-        found.append(result)
+        found.append(_result(t, plain, form.tensor, derivation, sizes, elapsed, verdict, explored))
     return found
+
+
+def _result(
+    t: Tensor,
+    plain: Tensor,
+    form: Tensor,
+    derivation: Derivation,
+    sizes: Mapping[str, int],
+    elapsed: float,
+    verdict: Verdict,
+    explored: Exploration,
+) -> Result:
+    return Result(
+        input=t,
+        expanded=plain,
+        tensor=_remembering(form, derivation),
+        dims=sizes,
+        seconds=elapsed,
+        stopped=explored.stopped,
+        assumed=explored.assumed,
+        verified=verdict.verified,
+        verified_reason=verdict.reason,
+        derivation=derivation,
+        rounds=explored.rounds,
+        classes=explored.classes,
+        nodes=explored.nodes,
+        dropped=explored.dropped,
+        egraph=explored.graph,
+    )
+
+
+def _require_sizes(objective: Goal, symbols: Sequence[str], sizes: Mapping[str, int]) -> None:
+    """SizeError where what is minimised is a number, and a symbol has no size."""
+    if objective != "flops" and symbols and not sizes:
+        example = ", ".join(f"{s!r}: 1000" for s in symbols)
+        raise SizeError(f"objective={objective!r} needs a size for each symbol; give dims, for example {{{example}}}")
 
 
 def _measure(explored: Exploration, sizes: Mapping[str, int], goal: Goal, rates: Rates | None) -> Objective:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from tensorgrad.cli.command import ExpressionCommand
 from tensorgrad.cli.options import expression_options
 
 
-@click.command()
+@click.command(cls=ExpressionCommand)
 @click.argument("expression", metavar="EXPR")
 @expression_options
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tensorgrad.cli.command import ExpressionCommand
 from tensorgrad.cli.goals import Answer, Goal, answer, exit_code
 from tensorgrad.cli.options import (
     RuleOptions,
@@ -26,7 +27,7 @@ WRITTEN = (".html", ".tex")
 """Files that a derivation is written to."""
 
 
-@click.command()
+@click.command(cls=ExpressionCommand)
 @click.argument("text", metavar='"LHS = RHS"|EXPR')
 @expression_options
 @dims_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tensorgrad.cli.command import ExpressionCommand
 from tensorgrad.cli.options import (
     RuleOptions,
     dims_option,
@@ -15,7 +16,7 @@ from tensorgrad.cli.options import (
 from tensorgrad.cli.output import priced_json, print_json, print_table
 
 
-@click.command()
+@click.command(cls=ExpressionCommand)
 @click.argument("expression", metavar="EXPR")
 @expression_options
 @dims_option

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tensorgrad.cli.command import ExpressionCommand
 from tensorgrad.cli.goals import Answer, answer, exit_code, read_goals
 from tensorgrad.cli.options import (
     RuleOptions,
@@ -24,7 +25,7 @@ SLOWEST = 5
 """Goals listed as the slowest when there are several files."""
 
 
-@click.command()
+@click.command(cls=ExpressionCommand)
 @click.argument("arguments", metavar="ARG...", nargs=-1, required=True)
 @expression_options
 @click.option("--only", multiple=True, metavar="NAME", help="Only goals of files with this name or glob (repeatable).")

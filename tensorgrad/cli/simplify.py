@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tensorgrad.cli.command import ExpressionCommand
 from tensorgrad.cli.options import (
     RuleOptions,
     dims_option,
@@ -16,7 +17,7 @@ from tensorgrad.cli.options import (
 from tensorgrad.cli.output import print_json, print_profile, profile_json, result_json
 
 
-@click.command()
+@click.command(cls=ExpressionCommand)
 @click.argument("expression", metavar="EXPR")
 @expression_options
 @dims_option

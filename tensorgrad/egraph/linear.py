@@ -57,7 +57,9 @@ class Linear:
             return False
         self._inlined.add(key)
         ref = self._inlined_network(node, forms) if isinstance(node, Network) else self._inlined_total(node, forms)
-        path = self._paths.get(handle, frozenset()) | {graph.root(h) for h in forms}
+        # What stands in another one's form was not written out there: det(A @ A) in the form of det(A @ A @ A).
+        inner = {graph.root(c) for member in forms.values() for c in children(graph.nodes[member])}
+        path = self._paths.get(handle, frozenset()) | ({graph.root(h) for h in forms} - inner)
         if ref[0] != handle:
             self._paths[ref[0]] = self._paths.get(ref[0], path) & path
         axes = tuple(range(len(graph.dims[handle])))

@@ -55,6 +55,11 @@ class Rewrite:
         return name in STABLE and all(n.function.name != name for n in walk(self.right) if isinstance(n, Apply))
 
     @property
+    def sized(self) -> bool:
+        """Whether it is about tensors of a size that is a number, larger than 1."""
+        return any(d.is_constant and d is not ONE for v in self.left.variables for d in v.dims)
+
+    @property
     def opens(self) -> frozenset[str]:
         """The functions of the right side, powers aside."""
         found = walk(self.right) if self.right is not None else ()

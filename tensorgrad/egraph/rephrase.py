@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Ref
 from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, strip
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
@@ -92,14 +93,21 @@ class Rephrasing:
         return chain
 
     def _clear_one(self, left: Ref, right: Ref) -> Implied | None:
+        """The inverse of a sum first, whichever side it is on: those of its parts are in its way."""
         graph, facts = self.graph, self.run_.facts
-        taken: Cleared | None = next(clear(graph, facts, left, right), None)
-        if taken is not None:
+        ways = [(taken, True) for taken in clear(graph, facts, left, right)]
+        ways += [(taken, False) for taken in clear(graph, facts, right, left)]
+        if not ways:
+            return None
+        taken, of_left = next(((t, side) for t, side in ways if self._of_sum(t)), ways[0])
+        if of_left:
             return Implied(taken.rest, taken.other, taken.member, right, taken.step())
-        taken = next(clear(graph, facts, right, left), None)
-        if taken is not None:
-            return Implied(taken.other, taken.rest, taken.member, left, taken.step())
-        return None
+        return Implied(taken.other, taken.rest, taken.member, left, taken.step())
+
+    def _of_sum(self, taken: Cleared) -> bool:
+        """Whether the factor taken is a function of a sum."""
+        graph = self.graph
+        return any(graph.members(c).totals for c in children(graph.nodes[taken.factor[0]]))
 
     def _difference(self) -> Implied:
         graph = self.graph

@@ -55,6 +55,8 @@ class Saturation:
     factors: Factoring = field(init=False)
     basis: Basis = field(init=False)
     _waiting: list[Proposal] = field(default_factory=list["Proposal"])
+    _last: list[Proposal] = field(default_factory=list["Proposal"])
+    """Proposals of identities that hold at one size only, such as det(A) through traces of a 2 x 2 matrix."""
     _to_distribute: list[Handle] = field(default_factory=list[Handle])
     _to_factor: list[Handle] = field(default_factory=list[Handle])
     _to_take_apart: list[Handle] = field(default_factory=list[Handle])
@@ -93,7 +95,7 @@ class Saturation:
     @property
     def dropped(self) -> int:
         """Proposals that were not tried when the run stopped."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._last)
 
     def _round(self) -> bool:
         """One round: the first kind of move that changes anything."""
@@ -106,7 +108,9 @@ class Saturation:
             rewrite = proposal[0].rewrite
             if self.fused and rewrite.unfuses and self._given.isdisjoint(rewrite.opens):
                 continue
-            if rewrite.explore:
+            if rewrite.explore and rewrite.sized:
+                self._last.append(proposal)
+            elif rewrite.explore:
                 self._waiting.append(proposal)
             else:
                 changed = self.rewriter.apply(proposal) or changed
@@ -119,15 +123,19 @@ class Saturation:
         if changed:
             return True
         taking_apart = self.basis.waiting and bool(self._to_take_apart)
-        if not (self._to_distribute or taking_apart or self._waiting or self._to_factor) or self.waves <= 0:
+        waiting = self._to_distribute or taking_apart or self._waiting or self._to_factor or self._last
+        if not waiting or self.waves <= 0:
             return False
         self.waves -= 1
         with timed(DISTRIBUTING):
             changed = self._distribute()
+        changed = changed or self._explore()
+        if not changed and self._last:
+            self._waiting, self._last = self._last, []
+            changed = self._explore()
         if not changed:
             with timed(EXPLORING):
                 changed = self._take_apart()
-        changed = changed or self._explore()
         if changed or self._stalls():
             return changed
         with timed(FACTORING):

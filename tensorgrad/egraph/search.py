@@ -108,9 +108,11 @@ def prove(
     seconds: float = 5.0,
     nodes: int = 20_000,
     explain: bool = True,
+    assume: bool = True,
 ) -> Outcome:
-    """Whether two tensors without derivatives become one class."""
-    search = _Search(left, right, [left, right], conditions, rules, seconds, nodes)
+    """Whether two tensors without derivatives become one class; `assume` that their partial functions are defined."""
+    written = [left, right] if assume else []
+    search = _Search(left, right, written, conditions, rules, seconds, nodes)
     graph, first, second = search.graph, search.first, search.second
     proved = graph.same(first, second)
     explainer = Explainer(graph)
@@ -134,6 +136,31 @@ def prove(
     )
 
 
+def concludes(
+    t: Tensor,
+    fact: Fact,
+    *,
+    conditions: Sequence[Condition] = (),
+    rules: RuleSet,
+    seconds: float = 5.0,
+    nodes: int = 20_000,
+) -> bool:
+    """Whether a tensor without derivatives is found to have a fact, wherever it is defined."""
+    graph = EGraph(math.inf, nodes)
+    engine = Engine.of(rules, [t, *_expressions(conditions)])
+    try:
+        _, equations = _state(graph, [], conditions, [t])
+        ref = insert(graph, t)
+        graph.deadline = time.monotonic() + seconds
+        run = Saturation(graph, engine, equations, goal=lambda: graph.has_fact(ref, fact.name))
+        run.run()
+        graph.limit *= 2
+        graph.deadline = time.monotonic() + seconds
+        return run.facts.holds(ref, fact.name)
+    finally:
+        engine.tables.end()
+
+
 class _Search:
     """One search for a proof; `written` are the expressions whose partial functions are taken to be defined."""
 
@@ -152,7 +179,7 @@ class _Search:
         graph = EGraph(math.inf, nodes)
         self.graph, self.left = graph, left
         try:
-            self.assumed, equations = _state(graph, written, conditions)
+            self.assumed, equations = _state(graph, written, conditions, [left, right])
             self.first = insert(graph, left)
             self.second = _aligned(insert(graph, right), left, right)
             graph.deadline = time.monotonic() + seconds
@@ -227,11 +254,14 @@ def _aligned(ref: Ref, left: Tensor, right: Tensor) -> Ref:
 
 
 def _state(
-    graph: EGraph, sides: Sequence[Tensor], conditions: Sequence[Condition]
+    graph: EGraph, sides: Sequence[Tensor], conditions: Sequence[Condition], others: Sequence[Tensor] = ()
 ) -> tuple[tuple[Assumption, ...], Equations]:
-    """State the facts of the variables, the conditions, and what makes the sides' partial functions defined."""
+    """State the facts of the variables, the conditions, and what makes the sides' partial functions defined.
+
+    Of `others` the variables are stated, but not that they are defined.
+    """
     equations = Equations(graph)
-    for t in (*sides, *_expressions(conditions)):
+    for t in (*sides, *others, *_expressions(conditions)):
         for variable in t.variables:
             ref = insert(graph, variable)
             for fact in variable.facts:

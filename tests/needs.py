@@ -1,0 +1,109 @@
+"""Which theorems need which rule: proved with the library, not proved without the rule. Kept in `theorems/needs.json`.
+
+`python -m tests.needs [RULE...]` finds them anew for these rules, or for those that have none (minutes). It prints the rules
+without a theorem that needs them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from tensorgrad.calculus import expand
+from tensorgrad.egraph import search
+from tensorgrad.errors import TensorgradError
+from tensorgrad.notation import Claim, parse_file
+from tensorgrad.rule import Rule, RuleSet, library
+
+THEOREMS = Path(__file__).parent / "theorems"
+NEEDS = THEOREMS / "needs.json"
+KEPT = 2
+"""Theorems kept for each rule."""
+TRIED = 6
+"""Theorems tried for each rule."""
+
+
+@lru_cache(maxsize=1)
+def goals() -> dict[str, Claim]:
+    """Name -> equation, of all theorem files."""
+    lines = [line for path in sorted(THEOREMS.glob("*.theorems")) for line in parse_file(path)]
+    return {g.name: g for g in lines if isinstance(g, Claim) and g.relation == "=" and g.right is not None}
+
+
+def proved(claim: Claim, rules: RuleSet, seconds: float, used: dict[str, None] | None = None) -> bool:
+    """Whether a goal is proved by these rules, leaf derivatives taken by them too; `used` notes what was at work."""
+    assert claim.right is not None
+    used = {} if used is None else used
+    try:
+        sides = [expand(t, rules, claim.conditions, used) for t in (claim.left, claim.right)]
+        found = search.prove(*sides, conditions=claim.conditions, rules=rules, seconds=seconds, explain=False)
+    except TensorgradError:
+        return False
+    used.update(dict.fromkeys(found.rules))
+    used.update(dict.fromkeys(name for name, tally in found.graph.profile.tallies.items() if tally.matches))
+    return found.proved
+
+
+def needs(claim: Claim, rule: str, seconds: float = 2.0) -> bool:
+    """Whether a goal is proved with the library, and not without the rule."""
+    return not proved(claim, library().without(rule), seconds) and proved(claim, library(), 3 * seconds)
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(re.findall(r"[a-z_]\w*", text))
+
+
+def likely(rule: Rule, at_work: Mapping[str, list[str]]) -> Iterator[str]:
+    """Theorems that may need a rule: where it was at work, the shortest first; then those that have its words."""
+    seen = dict.fromkeys(sorted(at_work.get(rule.name, ()), key=lambda name: len(goals()[name].text)))
+    yield from seen
+    wanted = words(rule.text.replace(" if ", " ")) & KNOWN
+    near = [n for n, g in goals().items() if n not in seen and wanted <= words(f"{g.scope} {g.text}")]
+    yield from sorted(near, key=lambda name: len(goals()[name].text))
+
+
+KNOWN = words(
+    "inv det logdet tr pinv adj expm logm sqrtm matpow exp log sqrt sin cos tan sinh cosh tanh abs sign relu sigmoid "
+    "softplus erf gelu step softmax logsumexp log_softmax max norm sum diag outer kron lc symmetric skew diagonal upper lower "
+    "orthogonal orthonormal invertible psd pd idempotent positive nonnegative nonzero unit simplex onehot integer"
+)
+
+
+def stored() -> dict[str, list[str]]:
+    """Rule -> theorems, as kept."""
+    return json.loads(NEEDS.read_text(encoding="utf-8")) if NEEDS.exists() else {}
+
+
+def main(asked: list[str]) -> int:
+    """Find what is asked for, and keep it."""
+    found = {name: kept for name, kept in stored().items() if name in library()}
+    at_work: dict[str, list[str]] = {}
+    for name, claim in goals().items():
+        used: dict[str, None] = {}
+        proved(claim, library(), 2.0, used)
+        for rule in used:
+            at_work.setdefault(rule, []).append(name)
+    for rule in library():
+        if rule.name not in asked and (asked or found.get(rule.name)):
+            continue
+        kept: list[str] = []
+        for number, name in enumerate(likely(rule, at_work)):
+            if len(kept) == KEPT or number == TRIED:
+                break
+            if needs(goals()[name], rule.name):
+                kept.append(name)
+        found[rule.name] = kept
+        print(rule.name, *kept, flush=True)
+        NEEDS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    without = [name for name in library().names if not found.get(name)]
+    print(f"{len(without)} rules without a theorem that needs them: {' '.join(without)}")
+    return int(bool(without))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,40 @@
+"""Removing a rule makes a theorem fail: what `theorems/needs.json` says is so, and says it of every rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from tensorgrad.rule import library
+from tests.needs import goals, needs, stored
+
+NEEDS = stored()
+PAIRS = [(rule, kept[0]) for rule, kept in NEEDS.items() if kept]
+EVERY = 12
+WITHOUT = 180
+"""Rules for which no theorem is known that needs them: a number that may only fall. Most are facts, reached in two ways."""
+COMMAND = "run `python -m tests.needs`"
+
+
+@pytest.mark.slow
+def test_every_rule_was_looked_at() -> None:
+    assert set(library().names) == set(NEEDS), COMMAND
+
+
+def test_few_rules_have_no_theorem_that_needs_them() -> None:
+    without = [rule for rule in NEEDS if rule in library() and not NEEDS[rule]]
+    assert len(without) <= WITHOUT, f"{COMMAND}; without: {' '.join(without)}"
+
+
+def test_the_theorems_are_there() -> None:
+    assert {name for kept in NEEDS.values() for name in kept} <= set(goals()), COMMAND
+
+
+@pytest.mark.parametrize(("rule", "theorem"), PAIRS[::EVERY])
+def test_some_theorems_need_their_rule(rule: str, theorem: str) -> None:
+    assert needs(goals()[theorem], rule)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rule", "theorem"), PAIRS)
+def test_theorems_need_their_rule(rule: str, theorem: str) -> None:
+    assert needs(goals()[theorem], rule)
