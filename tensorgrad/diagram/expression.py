@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
 from tensorgrad.sizes import ONE, Poly
-from tensorgrad.tensor import Apply, Delta, Flat, Product, Rename, Scalar, Sum, Tensor, Unit, Zero, renamed
+from tensorgrad.tensor import Apply, Delta, Flat, Product, Rename, Scalar, Sum, Tensor, Unit, Zero, renamed, walk
 
 if TYPE_CHECKING:
     from tensorgrad.diagram.store import Store
@@ -168,9 +168,13 @@ class Expressions:
             term = self._named(handle, own)
             if not coefficient.is_constant:
                 term = Product((Scalar(coefficient), term), term.edges)
-            weights.append(coefficient.number if coefficient.is_constant else Fraction(1))
+            weight = coefficient.number if coefficient.is_constant else Fraction(1)
+            if weight < 0 and _better_negated(term):
+                weight, term = -weight, _negated(term)
+            weights.append(weight)
             terms.append(term if term.edges == names else Product((term,), names))
-        return Sum(tuple(terms), tuple(weights))
+        order = sorted(range(len(terms)), key=lambda k: weights[k] < 0)
+        return Sum(tuple(terms[k] for k in order), tuple(weights[k] for k in order))
 
 
 def _sum_within(t: Tensor) -> list[tuple[Tensor, int]] | None:
@@ -185,6 +189,17 @@ def _sum_within(t: Tensor) -> list[tuple[Tensor, int]] | None:
         elif isinstance(node, Rename | Product):
             stack += [[*way[:-1], (node, k), (child, 0)] for k, child in reversed(list(enumerate(node.children)))]
     return None
+
+
+def _better_negated(t: Tensor) -> bool:
+    """Instead of a - b * (x - y) show a + b * (y - x), but not where x is a constant: 1 - y stays."""
+    way = _sum_within(t)
+    if way is None:
+        return False
+    inner = way[-1][0]
+    assert isinstance(inner, Sum)
+    positive = [term for term, weight in zip(inner.terms, inner.weights, strict=True) if weight > 0]
+    return not any(all(isinstance(n, Rename | Product | Delta | Scalar) for n in walk(term)) for term in positive)
 
 
 def _negated(t: Tensor) -> Tensor:
