@@ -168,13 +168,9 @@ class Expressions:
             term = self._named(handle, own)
             if not coefficient.is_constant:
                 term = Product((Scalar(coefficient), term), term.edges)
-            weight = coefficient.number if coefficient.is_constant else Fraction(1)
-            if weight < 0 and _better_negated(term):
-                weight, term = -weight, _negated(term)
-            weights.append(weight)
+            weights.append(coefficient.number if coefficient.is_constant else Fraction(1))
             terms.append(term if term.edges == names else Product((term,), names))
-        order = sorted(range(len(terms)), key=lambda k: weights[k] < 0)
-        return Sum(tuple(terms[k] for k in order), tuple(weights[k] for k in order))
+        return _readable(terms, weights)
 
 
 def _sum_within(t: Tensor) -> list[tuple[Tensor, int]] | None:
@@ -202,14 +198,29 @@ def _better_negated(t: Tensor) -> bool:
     return not any(all(isinstance(n, Rename | Product | Delta | Scalar) for n in walk(term)) for term in positive)
 
 
-def _negated(t: Tensor) -> Tensor:
+def _readable(terms: Sequence[Tensor], weights: Sequence[Fraction]) -> Sum:
+    """A sum whose terms are negated where that is better, those with a plus first."""
+    pairs = [
+        (-w, _negated(t, outermost=False)) if w < 0 and _better_negated(t) else (w, t)
+        for w, t in zip(weights, terms, strict=True)
+    ]
+    pairs.sort(key=lambda pair: pair[0] < 0)
+    return Sum(tuple(t for _, t in pairs), tuple(w for w, _ in pairs))
+
+
+def _signed(t: Sum) -> Sum:
+    """A sum with the opposite weights."""
+    order = sorted(range(len(t.terms)), key=lambda k: t.weights[k] > 0)
+    return Sum(tuple(t.terms[k] for k in order), tuple(-t.weights[k] for k in order))
+
+
+def _negated(t: Tensor, outermost: bool = True) -> Tensor:
     """A tensor with the opposite sign: the weights of the sum that `_sum_within` finds are negated."""
     way = _sum_within(t)
     assert way is not None
     inner = way[-1][0]
     assert isinstance(inner, Sum)
-    order = sorted(range(len(inner.terms)), key=lambda k: inner.weights[k] > 0)
-    new: Tensor = Sum(tuple(inner.terms[k] for k in order), tuple(-inner.weights[k] for k in order))
+    new: Tensor = _readable(inner.terms, [-w for w in inner.weights]) if outermost else _signed(inner)
     for node, k in reversed(way[:-1]):
         if isinstance(node, Product):
             new = Product((*node.factors[:k], new, *node.factors[k + 1 :]), node.edges)
