@@ -40,9 +40,7 @@ plans.ours.tensor
 def row(name: str) -> str:
     b = chosen[name]
     found = tg.plan(b.expr, b.dims, let=b.let)
-    return (
-        f"{name:28} {found.written.flops:>10.2e} {found.flattened.flops:>10.2e} {found.ours.flops:>10.2e} {b.best:>10.2e}"
-    )
+    return f"{name:28} {found.written.flops:>10.2e} {found.flattened.flops:>10.2e} {found.ours.flops:>10.2e} {b.best:>10.2e}"
 
 
 print(f"{'':28} {'written':>10} {'flattened':>10} {'ours':>10} {'best':>10}")
@@ -55,7 +53,11 @@ for name in list(chosen)[:9]:
 
 # %%
 torch.manual_seed(0)
-A, H, x = torch.randn(6, 6, dtype=torch.float64), torch.randn(6, 6, dtype=torch.float64), torch.randn(6, dtype=torch.float64)
+A, H, x = (
+    torch.randn(6, 6, dtype=torch.float64),
+    torch.randn(6, 6, dtype=torch.float64),
+    torch.randn(6, dtype=torch.float64),
+)
 for way in plans.columns:
     torch.testing.assert_close(tg.evaluate(way.tensor, {"A": A, "H": H, "x": x}), (A - H.T @ H) @ x)
 print("as written, flattened and found: one value")

@@ -75,7 +75,9 @@ def milliseconds(run: object, times: int = 5) -> float:
 
 
 # %% tags=["varies"]
-print(f"tensorgrad {milliseconds(lambda: step(**values)):.2f} ms, autograd {milliseconds(by_autograd):.2f} ms on {device}")
+print(
+    f"tensorgrad {milliseconds(lambda: step(**values)):.2f} ms, autograd {milliseconds(by_autograd):.2f} ms on {device}"
+)
 
 # %% [markdown]
 # A number that does not vary: what value and gradients cost in operations, and how much memory is alive at most.

@@ -55,8 +55,12 @@ pagh_pham
 # grows only like $d$. Each node is a matrix of $m$ rows and $m^2$ columns, and costs $m^3$:
 
 # %%
-leaves = [tg.Variable(f"M{k}", edges={e: n, f"{e}1": m}) @ x for k, (e, x) in enumerate(zip(names, inputs, strict=True))]
-left, right = (tg.Variable(f"T{k}", edges={p: m, q: m, f"u{k}": m}) for k, (p, q) in enumerate((("a1", "b1"), ("c1", "d1"))))
+leaves = [
+    tg.Variable(f"M{k}", edges={e: n, f"{e}1": m}) @ x for k, (e, x) in enumerate(zip(names, inputs, strict=True))
+]
+left, right = (
+    tg.Variable(f"T{k}", edges={p: m, q: m, f"u{k}": m}) for k, (p, q) in enumerate((("a1", "b1"), ("c1", "d1")))
+)
 top = tg.Variable("T2", u0=m, u1=m, out=m)
 recursive = (left @ leaves[0] @ leaves[1]) @ (right @ leaves[2] @ leaves[3]) @ top
 print(cost(recursive))
@@ -119,8 +123,11 @@ print(length)
 # %%
 torch.manual_seed(0)
 N, M_ = 16, 8
-data = {v.name: torch.randn(tuple(N if str(s) == "n" else M_ for s in v.shape.values()), dtype=torch.float64)
-        for t in (simple, recursive, hybrid) for v in t.variables}
+data = {
+    v.name: torch.randn(tuple(N if str(s) == "n" else M_ for s in v.shape.values()), dtype=torch.float64)
+    for t in (simple, recursive, hybrid)
+    for v in t.variables
+}
 vectors = [data[f"x{k}"] for k in range(4)]
 w = [data[f"M{k}"].T @ v for k, v in enumerate(vectors)]
 torch.testing.assert_close(tg.evaluate(simple, data), w[0] * w[1] * w[2] * w[3])
