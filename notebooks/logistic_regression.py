@@ -35,7 +35,8 @@ step = tg.compile(loss=loss, step=newton)
 print(step.source)
 
 # %% [markdown]
-# What it costs is the product of the data with itself, $2 n d^2$; the rest is next to nothing.
+# The program solves a linear system; it forms no inverse. What a step costs is the product of the data with itself,
+# $2 n d^2$; the rest is next to nothing.
 
 # %%
 program = tg.compile(sizes, loss=loss, step=newton)
