@@ -35,8 +35,9 @@ class Derivation:
         """(expression, rule, source) for the start (without a rule) and after each step."""
         if not self.steps:
             return []
-        start = (repr(self.steps[0].before), "", "")
-        return [start, *((repr(step.after), step.rule, step.source) for step in self.steps)]
+        edges = self.steps[0].before.edges
+        start = (_text(self.steps[0].before, edges), "", "")
+        return [start, *((_text(step.after, edges), step.rule, step.source) for step in self.steps)]
 
     def framed(
         self,
@@ -81,3 +82,10 @@ class Derivation:
         for text, rule, source in rows[1:]:
             lines.append(f"= {text:<{width}}   {rule}{f'  [{source}]' if source else ''}")
         return "\n".join(lines)
+
+
+def _text(t: Tensor, edges: tuple[str, ...]) -> str:
+    """A tensor with its axes in this order: by position where it can be written so, all lines alike."""
+    from tensorgrad.tensor import Product
+
+    return str(t if t.edges == edges else Product((t,), edges))

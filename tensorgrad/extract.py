@@ -201,7 +201,7 @@ class _Sharing:
             self.chosen[part] = form
             if self.swap(root, member):
                 return True
-        self.chosen[part] = old
+            self.chosen[part] = old
         return False
 
     def _reaches(self, parts: Sequence[Handle], root: Handle) -> bool:

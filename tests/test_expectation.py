@@ -167,3 +167,20 @@ def test_a_derivative_may_be_named_as_edges_inside_an_expectation_are() -> None:
     inside = Expectation.gaussian(x * x * y, x, 1).rename(i="j")
     found = expand(Derivative(inside, y, ["i"]))
     assert found == 2 * Delta("n", "j", "i")
+
+
+def test_a_squared_bias_is_kept_whole() -> None:
+    """E[f @ g] of affine sums f, g is E[f] @ E[g] and a covariance, not four terms."""
+    let = "A : m n; B : m n; a b : m; x mu : n; S : n n"
+    for text, expected in {
+        "E[x](norm2(A @ x - b))": "norm2(A @ mu - b) + tr(A @ S @ A.T)",
+        "E[x]((A @ x + a) @ (B @ x + b))": "(A @ mu + a) @ (B @ mu + b) + tr(A @ S @ B.T)",
+    }.items():
+        t = tg.parse(text, let=let, if_="x ~ N(mu, S)")
+        found = tg.full_simplify(t, expand=False)
+        assert found == tg.parse(expected, let=let), str(found)
+        assert len(str(found)) <= len(expected) + 4
+        assert tg.full_simplify(t) == tg.full_simplify(tg.parse(expected, let=let))
+    mixed = tg.parse("E[x]((A @ x + a) @ (B @ x))", let=let, if_="x ~ N(mu, S)")
+    expected = tg.parse("(A @ mu + a) @ B @ mu + tr(A @ S @ B.T)", let=let)
+    assert mixed.full_simplify() == expected.full_simplify()

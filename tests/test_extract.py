@@ -146,3 +146,17 @@ def test_shared_parts_are_paid_once() -> None:
     alone = Extraction(graph, [ref], Pricing(graph, {"n": 10})).cost
     assert alone is not None
     assert together == alone
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hess(sum(softplus(X @ w)) + lam * (w @ w) / 2, w)",
+        "lam * I[d] + X.T @ diag(sigmoid(X @ w)) @ X - X.T @ diag(sigmoid(X @ w) ** 2) @ X",
+        "grad(sum(softplus(-y * (X @ w))) + lam * (w @ w), w)",
+    ],
+)
+def test_what_is_found_is_not_dearer_than_what_was_written(text: str) -> None:
+    """Negations have negations as members: a choice among them must not run in a circle, or uses are counted wrong."""
+    found = tg.simplify(text, let="X : n d; y : n; w : d; lam : scalar", dims={"n": 10_000, "d": 100})
+    assert found.after.flops <= found.before.flops

@@ -409,3 +409,19 @@ def test_means_stay_means_through_many_layers(size: str | int) -> None:
     torch.testing.assert_close(found.loss, expected.detach(), rtol=1e-5, atol=1e-5)
     for name, leaf in leaves.items():
         torch.testing.assert_close(getattr(found, name), leaf.grad, rtol=1e-3, atol=1e-3)
+
+
+def test_numbers_stay_numbers_in_programs() -> None:
+    """A number that multiplies or is added everywhere is written as one: no tensor on a device is made of it."""
+    s, d = 5, 7
+    X, Y = Variable("X", s="s", d="d"), Variable("Y", s="s", d="d")
+    t = tg.F.exp(X / tg.F.sqrt(tg.Tensor(tg.symbols("d"))) + 3) * (X + Y + 2)
+    step = compile(t=t)
+    assert "dtype" not in step.source and "expand" not in step.source
+    values = {"X": torch.randn(s, d), "Y": torch.randn(s, d)}
+    expected = torch.exp(values["X"] / d**0.5 + 3) * (values["X"] + values["Y"] + 2)
+    torch.testing.assert_close(step(**values).t, expected)
+    both = compile(sum=X + 2, ones=Product((Delta(tg.symbols("s"), "s"), Delta(tg.symbols("d"), "d")), ("s", "d")) * 2)
+    found = both(X=values["X"])
+    torch.testing.assert_close(found.sum, values["X"] + 2)
+    torch.testing.assert_close(found.ones, torch.full((s, d), 2.0))

@@ -17,6 +17,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tensorgrad as tg
+from tensorgrad.api.results import amount
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.show import derivation_html, derivation_latex, to_html
 from tensorgrad.show.build import picture
@@ -420,6 +421,24 @@ def test_notebooks_get_diagrams_and_formulas(capsys: pytest.CaptureFixture[str])
     assert t._repr_latex_() == r"$\displaystyle A B C$"
     t.show()
     assert capsys.readouterr().out == "i0:n ──[A]─m─[B]─k─[C]── i1:p\n"
+
+
+def test_answers_show_themselves_in_notebooks() -> None:
+    """Results as two diagrams with costs, proofs with their derivation, counterexamples as text, plans as a table."""
+    let = "A B : n n; x : n"
+    result = tg.simplify("grad(x @ A @ x, x)", let=let)
+    html = result._repr_html_()
+    assert html.count("<svg") == 2 and str(result.after) in html and "saturated" in html
+    proof = tg.prove("det(A @ B @ inv(A)) = det(B)", let=let, if_="invertible(A)")
+    assert proof.derivation is not None
+    assert proof.derivation._repr_html_() in proof._repr_html_() and "proved in" in proof._repr_html_()
+    refuted = tg.prove("A @ B = B @ A", let=let)._repr_html_()
+    assert "the sides differ" in refuted and "left side = [[" in refuted
+    plans = tg.plan("A @ B + A @ x @ x", let=let, dims={"n": 50})
+    table = plans._repr_html_()
+    assert table.count("<tr>") == 4 and all(f"<td>{amount(way.flops)}</td>" in table for way in plans.columns)
+    for text in (html, proof._repr_html_(), refuted, table):
+        ElementTree.fromstring(f"<all>{text.replace('&nbsp;', ' ')}</all>")
 
 
 def test_a_derivation_is_a_column_of_diagrams() -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tensorgrad.egraph.profile import Tally
     from tensorgrad.numeric import Counterexample
 
+_COLUMNS = ("", "flops", "ratio", "peak", "expression")
+
 Stopped = Literal["goal", "saturated", "stalled", "seconds", "nodes", "rounds"]
 Status = Literal["proved", "refuted", "open", "error"]
 
@@ -132,6 +134,11 @@ class Result:
         )
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        from tensorgrad.show import result_html
+
+        return result_html(self.input, self.tensor, [f"{label}: {text}" for label, text in self.summary()])
+
     def __repr__(self) -> str:
         return str(self)
 
@@ -170,9 +177,18 @@ class Proof:
         return self.status == "proved"
 
     def __str__(self) -> str:
-        head = f"{self.status} in {self.seconds:.3f} s" + (f": {self.reason}" if self.reason else "")
         rest = self.counterexample if self.counterexample is not None else self.derivation
-        return head if rest is None else f"{head}\n{rest}"
+        return self._head() if rest is None else f"{self._head()}\n{rest}"
+
+    def _head(self) -> str:
+        return f"{self.status} in {self.seconds:.3f} s" + (f": {self.reason}" if self.reason else "")
+
+    def _repr_html_(self) -> str:
+        from tensorgrad.show import derivation_html, text_html
+
+        if self.counterexample is not None:
+            return text_html(self._head(), str(self.counterexample))
+        return text_html(self._head()) + (derivation_html(self.derivation) if self.derivation is not None else "")
 
     def __repr__(self) -> str:
         return str(self)
@@ -232,11 +248,28 @@ class Plans:
     def __repr__(self) -> str:
         return str(self)
 
+    def _rows(self) -> list[list[str]]:
+        """The three ways as a table."""
+        return [
+            [
+                way.name,
+                amount(way.flops),
+                f"{self.written.flops / max(1, way.flops):,.4g}",
+                amount(way.peak),
+                repr(way.tensor),
+            ]
+            for way in self.columns
+        ]
+
+    def _repr_html_(self) -> str:
+        from tensorgrad.show import table_html
+
+        return table_html(_COLUMNS, self._rows())
+
     def __rich__(self) -> Table:
         from rich.table import Table
 
-        table = Table("", "flops", "ratio", "peak", "expression")
-        for way in self.columns:
-            ratio = f"{self.written.flops / max(1, way.flops):,.4g}"
-            table.add_row(way.name, amount(way.flops), ratio, amount(way.peak), repr(way.tensor))
+        table = Table(*_COLUMNS)
+        for row in self._rows():
+            table.add_row(*row)
         return table

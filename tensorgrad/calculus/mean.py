@@ -169,7 +169,7 @@ class Mean:
     def _core(self, node: Network, handle: Handle | None) -> Ref:
         """The expectation of a diagram without constants (`handle`: of one operand alone)."""
         dims = self._dims(node)
-        opened = self._opened(node)
+        opened = self._mean_and_covariance(node) or self._opened(node)
         if opened is not None:
             return self.store.total([(c, self.of(t)) for c, t in opened], dims)
         terms = self.step(self, node)
@@ -196,6 +196,46 @@ class Mean:
                 found.append((coefficient, self.store.network(draft)))
             return found
         return None
+
+    def _mean_and_covariance(self, node: Network) -> Terms | None:
+        """E[f g] of two operands affine in the variable, one a sum: E[f] E[g] is kept whole, as in a squared bias.
+
+        The covariance is that of the terms that hold the variable; what their means multiply to cancels exactly.
+        """
+        operands = self.unpowered(node)
+        places = [k for k, (h, _) in enumerate(operands) if self.depends(h)]
+        totals = [k for k in places if isinstance(self.store.nodes[operands[k][0]], Total)]
+        if self.law is None or len(places) != 2 or not totals:
+            return None
+        factors = [self.terms_of((operands[k][0], tuple(range(len(operands[k][1]))))) for k in places]
+        if not all(self._degree(h) in (0, 1) for terms in factors for _, (h, _) in terms):
+            return None
+
+        def product(*refs: Ref) -> Ref:
+            draft = self.draft(node)
+            draft.boundary = list(node.boundary)
+            draft.operands = [o for k, o in enumerate(operands) if k not in places]
+            draft.operands += [self.operand(ref, operands[k][1]) for k, ref in zip(places, refs, strict=True)]
+            return self.store.network(draft)
+
+        means = [
+            self.store.total([(c, self.of(t)) for c, t in terms], self.store.dims[operands[k][0]])
+            for k, terms in zip(places, factors, strict=True)
+        ]
+        found: Terms = [(ONE, product(*means))]
+        for c, one in factors[0]:
+            for d, other in factors[1]:
+                if self.depends(one[0]) and self.depends(other[0]):
+                    found += [(c * d, product(one, other)), (-(c * d), product(self.of(one), self.of(other)))]
+        return found
+
+    def _degree(self, handle: Handle) -> int:
+        """How many copies of the variable a term is a product with; -1 where it depends on it otherwise."""
+        if not self.depends(handle):
+            return 0
+        network = self.store.network_of(handle)
+        moving = [handle] if network is None else [h for h, _ in network.operands if self.depends(h)]
+        return len(moving) if all(h == self.x for h in moving) else -1
 
     def unpowered(self, node: Network) -> list[Operand]:
         """The operands, natural powers of anything but opaque functions written as equal factors."""

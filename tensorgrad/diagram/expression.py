@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
 from tensorgrad.sizes import ONE, Poly
-from tensorgrad.tensor import Apply, Delta, Flat, Product, Rename, Scalar, Sum, Tensor, Unit, Zero, renamed
+from tensorgrad.tensor import Apply, Delta, Flat, Product, Rename, Scalar, Sum, Tensor, Unit, Zero, renamed, walk
 
 if TYPE_CHECKING:
     from tensorgrad.diagram.store import Store
@@ -170,7 +170,7 @@ class Expressions:
                 term = Product((Scalar(coefficient), term), term.edges)
             weights.append(coefficient.number if coefficient.is_constant else Fraction(1))
             terms.append(term if term.edges == names else Product((term,), names))
-        return Sum(tuple(terms), tuple(weights))
+        return _readable(terms, weights)
 
 
 def _sum_within(t: Tensor) -> list[tuple[Tensor, int]] | None:
@@ -187,14 +187,40 @@ def _sum_within(t: Tensor) -> list[tuple[Tensor, int]] | None:
     return None
 
 
-def _negated(t: Tensor) -> Tensor:
+def _better_negated(t: Tensor) -> bool:
+    """Instead of a - b * (x - y) show a + b * (y - x), but not where x is a constant: 1 - y stays."""
+    way = _sum_within(t)
+    if way is None:
+        return False
+    inner = way[-1][0]
+    assert isinstance(inner, Sum)
+    positive = [term for term, weight in zip(inner.terms, inner.weights, strict=True) if weight > 0]
+    return not any(all(isinstance(n, Rename | Product | Delta | Scalar) for n in walk(term)) for term in positive)
+
+
+def _readable(terms: Sequence[Tensor], weights: Sequence[Fraction]) -> Sum:
+    """A sum whose terms are negated where that is better, those with a plus first."""
+    pairs = [
+        (-w, _negated(t, outermost=False)) if w < 0 and _better_negated(t) else (w, t)
+        for w, t in zip(weights, terms, strict=True)
+    ]
+    pairs.sort(key=lambda pair: pair[0] < 0)
+    return Sum(tuple(t for _, t in pairs), tuple(w for w, _ in pairs))
+
+
+def _signed(t: Sum) -> Sum:
+    """A sum with the opposite weights."""
+    order = sorted(range(len(t.terms)), key=lambda k: t.weights[k] > 0)
+    return Sum(tuple(t.terms[k] for k in order), tuple(-t.weights[k] for k in order))
+
+
+def _negated(t: Tensor, outermost: bool = True) -> Tensor:
     """A tensor with the opposite sign: the weights of the sum that `_sum_within` finds are negated."""
     way = _sum_within(t)
     assert way is not None
     inner = way[-1][0]
     assert isinstance(inner, Sum)
-    order = sorted(range(len(inner.terms)), key=lambda k: inner.weights[k] > 0)
-    new: Tensor = Sum(tuple(inner.terms[k] for k in order), tuple(-inner.weights[k] for k in order))
+    new: Tensor = _readable(inner.terms, [-w for w in inner.weights]) if outermost else _signed(inner)
     for node, k in reversed(way[:-1]):
         if isinstance(node, Product):
             new = Product((*node.factors[:k], new, *node.factors[k + 1 :]), node.edges)

@@ -16,6 +16,8 @@ def flatten(t: Tensor, dims: Dim = None, into: str = "flat") -> Tensor:
     """Fuse edges, row-major, into the edge `into`."""
     edges = chosen(t, dims)
     rest = [e for e in t.edges if e not in edges]
+    if len(edges) == 1:
+        return Product((t.rename({edges[0]: into}),), (into, *rest))
     inner = dict(zip(edges, fresh(edges, (into, *rest)), strict=True))
     fused = Flat((into, *inner.values()), tuple(t.sizes[e] for e in edges))
     return Product((t.rename(inner), fused), (into, *rest))
@@ -39,10 +41,14 @@ def Reshape(t: Tensor, dims: Dim = None, sizes: Mapping[str, SizeLike] | None = 
     for edge in new:
         if edge in rest:
             raise EdgeError(f"Reshape: {edge!r} is an edge that stays; give the new edge another name")
+    if len(new) == 1:
+        return flatten(t, edges, next(iter(new)))
     inner = dict(zip(edges, fresh(edges, (*new, *rest)), strict=True))
-    (whole,) = fresh(["flat"], (*new, *rest, *inner.values()))
-    fused = Flat((whole, *inner.values()), tuple(t.sizes[e] for e in edges))
+    (whole,) = fresh(["flat"], (*new, *rest, *inner.values())) if len(edges) != 1 else tuple(inner.values())
     split = Flat((whole, *new), tuple(new.values()))
+    if len(edges) == 1:
+        return Product((t.rename(inner), split), (*new, *rest))
+    fused = Flat((whole, *inner.values()), tuple(t.sizes[e] for e in edges))
     return Product((t.rename(inner), fused, split), (*new, *rest))
 
 

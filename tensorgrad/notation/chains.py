@@ -338,7 +338,8 @@ class Reduction:
 
 def _dot(left: Piece, right: Piece) -> Text:
     a, b = left.elements(), right.elements()
-    if len(a) == len(b) == 1 and a[0].forward.s == b[0].forward.s and len(a[0].forward.s) > 12:
+    long = len(a[0].forward.s) > 12 or a[0].forward.level < POWER
+    if len(a) == len(b) == 1 and a[0].forward.s == b[0].forward.s and long:
         return call("norm2", a[0].forward.s)
     if len(a) == 2 and len(b) == 2 and [e.forward for e in a] == [e.forward for e in b]:
         return call("norm2", left.element().forward.s)

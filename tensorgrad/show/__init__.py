@@ -1,15 +1,26 @@
 """Seeing it: tensors as diagrams (SVG, TikZ, terminal, images) and as formulas, derivations as columns of diagrams."""
 
 from tensorgrad.show.draw import save_image, show, to_html, to_latex, to_svg, to_terminal, to_tikz
-from tensorgrad.show.page import Drawn, derivation_html, derivation_latex, derivation_pictures
+from tensorgrad.show.page import (
+    Drawn,
+    derivation_html,
+    derivation_latex,
+    derivation_pictures,
+    result_html,
+    table_html,
+    text_html,
+)
 
 __all__ = [
     "Drawn",
     "derivation_html",
     "derivation_latex",
     "derivation_pictures",
+    "result_html",
     "save_image",
     "show",
+    "table_html",
+    "text_html",
     "to_html",
     "to_latex",
     "to_svg",

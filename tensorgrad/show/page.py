@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from html import escape
 from typing import NamedTuple
@@ -25,6 +25,7 @@ _LEGEND = (
     f'<span style="background:{USED}">filled</span>: what the next rule replaces &nbsp; '
     f'<span style="outline:2px solid {MADE};margin:0 3px">outlined</span>: what the rule before made'
 )
+_EQUALS = f'<p style="{_RULE}">=</p>'
 _NONE = "no steps: the canonical form decides"
 
 
@@ -66,6 +67,29 @@ def derivation_html(derivation: Derivation, title: str = "") -> str:
     head = f'<meta charset="utf-8">\n<title>{escape(title)}</title>'
     heading = f"<h1 style=\"font:600 18px 'DejaVu Sans',Verdana,sans-serif\">{escape(title)}</h1>"
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{heading}\n{body}\n</body>\n</html>\n'
+
+
+def result_html(before: Tensor, after: Tensor, lines: Sequence[str]) -> str:
+    """What was given, what it became, and lines of text below, as one HTML element."""
+    notes = "".join(f'<p style="{_RULE}">{escape(line)}</p>' for line in lines)
+    return f'<div style="{_COLUMN}">\n{_scrolled(before)}{_EQUALS}{_scrolled(after)}{notes}\n</div>'
+
+
+def text_html(line: str, rest: str = "") -> str:
+    """A line of text, and a block of it as it is printed, as one HTML element."""
+    block = f"<pre>{escape(rest)}</pre>" if rest else ""
+    return f'<div style="{_COLUMN}"><p>{escape(line)}</p>{block}</div>'
+
+
+def table_html(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table as one HTML element; the first column is text, the others numbers or formulas."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div style="{_SCROLL}"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
+
+
+def _scrolled(t: Tensor) -> str:
+    return f'<div style="{_SCROLL}">{_drawn(t, None, None)}</div>'
 
 
 def _drawn(t: Tensor, before: Tensor | None, after: Tensor | None) -> str:
