@@ -232,6 +232,7 @@ def test_a_step_is_one_graph_for_torch_compile(expression: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # inductor itself uses it
 def test_a_step_is_compiled_by_inductor() -> None:
     agrees(tg.parse("softmax(A @ x) @ y + sum(exp(x) * tanh(y))", let="A : n n; x y : n"), torch_compile=True)
 
