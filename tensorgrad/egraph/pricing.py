@@ -105,7 +105,8 @@ class Pricing:
         """Picoseconds: every step of a contraction, an application, an addition is one operation of the device."""
         match node:
             case Leaf():
-                return rates.picoseconds(self._operations(node, member), 0)
+                flops = self._operations(node, member)
+                return rates.picoseconds(flops, 0) if flops else 0
             case Application():
                 moved = self._entries(member) + sum(self._entries(h) for h, _ in node.args)
                 return rates.picoseconds(self._operations(node, member), moved)
