@@ -55,7 +55,9 @@ def _like_terms(store: Store, terms: Iterable[tuple[Poly, Ref]]) -> Terms:
         hoisted = _hoisted(store, network) if network is not None and handle not in opened else None
         if network is not None and hoisted is not None:
             inside = opened | {handle}
-            stack.extend((coefficient * c, store.resolve(ref), inside) for c, ref in _opened(store, network, hoisted, perm))
+            stack.extend(
+                (coefficient * c, store.resolve(ref), inside) for c, ref in _opened(store, network, hoisted, perm)
+            )
             continue
         if network is not None and network.coefficient is not ONE and handle not in opened:
             bare = _without_coefficient(store, network, perm)

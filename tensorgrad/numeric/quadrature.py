@@ -146,11 +146,11 @@ def _affordable(points: int) -> None:
 
 
 def any_law(mean: Array, covariance: Array, name: str) -> Atoms | None:
-    """A discrete law with this mean and covariance, skew and far from normal, the same for each name."""
+    """A discrete law with this mean and covariance, skew and far from normal, the same for each name and shape."""
     root = _root(covariance, mean.shape)
     if root is None:
         return None
-    p = np.random.default_rng(crc32(name.encode())).uniform(0.2, 0.4)
+    p = np.random.default_rng((crc32(name.encode()), *mean.shape)).uniform(0.2, 0.4)
     nodes = np.asarray([np.sqrt((1 - p) / p), -np.sqrt(p / (1 - p))])
     grid, mass = _grid(nodes, np.asarray([p, 1 - p]), mean.size)
     return mean + (grid @ root.T).reshape(-1, *mean.shape), mass
@@ -160,7 +160,7 @@ def independent(mean: Array, variance: Array, shape: tuple[int, ...], name: str)
     """Independent entries with this mean and variance; three values each, so that no moment is special."""
     if not (variance >= 0 and np.isfinite(mean)):
         return None
-    rng = np.random.default_rng(crc32(name.encode()))
+    rng = np.random.default_rng((crc32(name.encode()), *shape))
     weights = rng.dirichlet([3.0, 3.0, 3.0])
     nodes = np.asarray([-1.0, 0.3, 1.4])
     nodes = nodes - weights @ nodes
