@@ -392,8 +392,8 @@ class Source:
             return f"tf.levi_civita({t.order}, dtype, device)"
         if isinstance(t, Expectation):
             raise UnsupportedError(
-                f"a program for {t}: no closed form is known; simplify it first (some closed forms need a fact, as a "
-                "positive variance), or average the integrand over samples"
+                f"a program for the expectation {t}: no closed form is known; simplify it first (some closed forms "
+                "need a fact, as a positive variance), or average the integrand over samples"
             )
         assert isinstance(t, Convolution)
         shape = self.shape(self.program.dims[step.target])
