@@ -7,7 +7,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.calculus import expand
-from tensorgrad.errors import EdgeError, FactError, SizeError, UnsupportedError
+from tensorgrad.errors import EdgeError, FactError, SizeError, UnsupportedError, ValueMismatchError
 from tensorgrad.notation import parse_claim
 from tensorgrad.numeric import sample
 from tensorgrad.numeric.differences import Differences
@@ -15,7 +15,8 @@ from tensorgrad.tensor import Apply, Delta, Derivative, Expectation, Tensor, Var
 
 LET = (
     "x mu a b : n ; y : n ; A : n n ; B : m n ; H : n n symmetric ; S R : n n pd ; X M G : n m ; C : n m n m pd ; "
-    "W : m k ; D : h n ; Z : h m ; z c : scalar ; v : scalar positive ; f : function ; F : function(n)"
+    "W : m k ; D : h n ; Q K : n 1 ; J : n 1 n 1 pd ; Z : h m ; z c : scalar ; "
+    "v : scalar positive ; f : function ; F : function(n)"
 )
 NORMAL = "x ~ N(mu, S)"
 MATRIX = "X ~ N(M, C)"
@@ -39,14 +40,27 @@ CLOSED = [
     ("E[x](power(x + b, 4))", "x ~ iid(c, v)"),
     ("Var[x](x @ A @ x)", "x ~ iid(0, v)"),
     ("E[x](moment(x, 5) * x)", "x ~ iid(c, v)"),
+    ("E[x](sin(a @ x) * x)", NORMAL),
+    ("E[x](cos(x) * (a @ x))", NORMAL),
+    ("E[x](outer(exp(x), cos(B @ x + B @ b)))", NORMAL),
+    ("E[x](exp(a @ x) * sin(b @ x) * x)", NORMAL),
+    ("E[x](erf(B @ x + B @ mu))", NORMAL),
+    ("E[x](sinh(a @ x) + cosh(x) @ x)", NORMAL),
+    ("E[x](E[y](x @ A @ y))", "x ~ N(mu, S), y ~ N(A @ x, R)"),
+    ("E[x](E[y](y @ A @ y) * (a @ x))", "x ~ N(mu, S), y ~ law(x, R)"),
+    pytest.param("E[x](E[y](exp((a @ y + b @ x) / 4)))", "x ~ N(mu, S / 8), y ~ N(x, R / 8)", marks=pytest.mark.slow),
+    ("E[Q](exp(a @ Q @ ones[1]) * sin(sum(Q)) * Q)", "Q ~ N(K, J)"),
 ]
 OPEN = [
     ("E[x](power(x - E[x](x), 3))", ""),
     ("Var[x](A @ x)", ""),
-    ("E[x](sin(a @ x) * x)", NORMAL),
+    ("E[x](tanh(a @ x / 4) * x)", NORMAL),
+    ("E[x](x * sign(a @ x) * (b @ x))", NORMAL),
+    ("E[x](exp(a @ x) * softplus(b @ x))", NORMAL),
+    ("E[x](cos(x @ x / 4) * (a @ x) ** 2)", NORMAL),
     ("E[x](x * F(x))", NORMAL),
     ("E[x](outer(x, x) * f(a @ x))", NORMAL),
-    ("E[x](cos(x) * (a @ x))", NORMAL),
+    ("E[x](outer(tanh(x), relu(B @ x)))", NORMAL),
     ("E[x](power(x, 3))", "x ~ law(mu, S)"),
 ]
 GRADIENTS = [
@@ -62,13 +76,17 @@ GRADIENTS = [
     ("grad(E[X](norm2(D @ X - Z)), D)", MATRIX),
     pytest.param("grad(E[X](norm2(D @ X - Z)), C)", MATRIX, marks=pytest.mark.slow),
     ("grad(Var[x](a @ x), S)", NORMAL),
+    ("grad(E[z](relu(z)), c)", "z ~ N(c, v)"),
+    ("grad(E[z](tanh(z) * z), v)", "z ~ N(c, v)"),
+    ("grad(E[z](exp(z / 2) * cos(z)), v)", "z ~ N(c, v)"),
+    ("grad(E[z](softplus(z)), c)", "z ~ N(c, v)"),
 ]
 
 
 def value(t: Tensor, conditions: tuple[object, ...], of: Tensor) -> np.ndarray:
     functions = {n.function.name: n.function for n in walk(of) if isinstance(n, Apply) and not n.function.known}
     values = sample(of.variables, functions, conditions, DIMS, np.random.default_rng(3))  # type: ignore[arg-type]
-    values |= {name: values[name] / 8 for name in ("S", "R") if name in values}
+    values |= {name: values[name] / 8 for name in ("S", "R", "J") if name in values}
     return Differences(values, DIMS).evaluate(t)
 
 
@@ -127,6 +145,79 @@ def test_bare_covariance_is_symmetric_by_itself() -> None:
     assert tg.prove("E[x](x @ x) = mu @ mu", let=LET, if_=NORMAL).status == "refuted"
 
 
+# Closed forms that need facts, and integrands that must be simplified first: found by simplification.
+NEEDED = [
+    ("E[z](relu(z) + abs(z) * z)", "z ~ N(c, v)"),
+    ("E[x](relu(x))", NORMAL),
+    ("E[x](exp(-x @ R @ x / 2) * x)", NORMAL),
+    ("E[z](exp(-z ** 2) * sin(z))", "z ~ N(c, v)"),
+    ("E[z](abs(z) ** 4)", "z ~ N(c, v)"),
+    ("E[x](step(a @ x) * x)", "x ~ N(mu, S), nonzero(a)"),
+]
+
+
+@pytest.mark.parametrize(("text", "law"), NEEDED)
+def test_closed_forms_found_by_simplification(text: str, law: str) -> None:
+    result = tg.simplify(text, let=LET, if_=law, verify=True)
+    assert not result.integrals
+    assert result.verified
+    claim = parse_claim(f"{text} = {text}", LET, law)
+    expected = value(claim.left, claim.conditions, claim.left)
+    got = value(result.tensor, claim.conditions, claim.left)
+    axes = [result.tensor.edges.index(e) for e in claim.left.edges]
+    np.testing.assert_allclose(got.transpose(axes), expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("text", ["E[x](tanh(a @ x))", "E[x](log(1 + x @ x))"])
+def test_no_closed_form_is_said_and_priced(text: str) -> None:
+    result = tg.simplify(text, let=LET, if_=NORMAL, dims={"n": 10})
+    assert [str(t) for t in result.integrals]
+    assert "no closed form is known of E[x]" in str(result)
+    assert isinstance(result.after.flops, int)
+    assert result.after.flops > 4096 * 10
+    with pytest.raises(UnsupportedError, match="no closed form is known; simplify it first"):
+        tg.compile(value=result.tensor)
+
+
+def test_quadrature_divides_the_domain_at_kinks() -> None:
+    rng = np.random.default_rng(0)
+    S = np.asarray([[1.2, 0.3], [0.3, 0.8]])
+    values = {"x": [0.0, 0.0], "mu": [0.3, -0.2], "S": S, "a": [0.5, -1.0], "b": [0.2, 0.7]}
+    claim = parse_claim("E[x](abs(a @ x) * relu(b @ x + 1) * step(x)) = mu", LET, NORMAL)
+    got = Differences(values, {"n": 2}).evaluate(claim.left)
+    x = rng.multivariate_normal(values["mu"], S, 200_000)
+    samples = (abs(x @ values["a"]) * np.maximum(x @ values["b"] + 1, 0))[:, None] * (x > 0)
+    bound = 5 * samples.std(axis=0) / np.sqrt(len(x))
+    assert (abs(samples.mean(axis=0) - got) < bound).all()
+
+
+@pytest.mark.parametrize(
+    ("law", "why"),
+    [
+        ("x ~ N(mu, A @ H)", "A @ H, is not symmetric in its two halves: exchanging them changes it"),
+        ("x ~ N(mu, L)", "L is declared skew"),
+        ("x ~ law(mu, I[n] + L)", r"I\[n\] \+ L, is not symmetric"),
+        ("z ~ N(c, -2)", "the variance of z is -2, which is negative"),
+    ],
+)
+def test_a_covariance_that_is_none_is_refused(law: str, why: str) -> None:
+    with pytest.raises(FactError, match=why):
+        tg.simplify("E[x](x)" if law[0] == "x" else "E[z](z)", let=f"{LET} ; L : n n skew", if_=law)
+
+
+def test_a_covariance_may_be_symmetric_by_a_stated_fact() -> None:
+    found = tg.simplify("E[x](outer(x, x))", let=LET, if_="x ~ N(zeros[n], A @ H), symmetric(A @ H)").tensor
+    assert str(found) in ("A @ H", "H @ A.T")
+
+
+def test_values_of_a_covariance_must_be_symmetric() -> None:
+    x = tg.Variable("x", n)
+    t = Expectation(x @ x, x, None, tg.Variable("S", n=n, k=n))
+    assert float(tg.evaluate(t, {"S": [[1.0, 0.5], [0.5, 2.0]]})) == 3.0
+    with pytest.raises(ValueMismatchError, match="the value of S is no covariance of x"):
+        tg.evaluate(t, {"S": [[1.0, 0.5], [0.0, 2.0]]})
+
+
 n, m = tg.symbols("n m")
 
 
@@ -154,9 +245,6 @@ def test_bad_input() -> None:
         Expectation(x, x, tg.Variable("mu", k=n))
     with pytest.raises(FactError, match="the law of x contains x itself"):
         expand(Expectation(x, x, x))
-    claim = parse_claim("E[x](x * sign(a @ x)) = x", LET, NORMAL)
-    with pytest.raises(UnsupportedError, match="Stein's lemma for sign of x"):
-        expand(claim.left, conditions=claim.conditions)
     claim = parse_claim("grad(E[x](relu(a @ x)), S) = S", LET, NORMAL)
     with pytest.raises(UnsupportedError, match="Price's theorem for relu of x"):
         expand(claim.left, conditions=claim.conditions)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tensorgrad.derivation import Derivation
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Tensor
+from tensorgrad.tensor import Expectation, Tensor
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,12 +102,22 @@ class Result:
 
         return profile_of(self.egraph.profile.tallies, self.derivation, lambda t: operations(t, self.dims))
 
+    @cached_property
+    def integrals(self) -> tuple[Expectation, ...]:
+        """The expectations without a closed form that are left in the tensor found."""
+        from tensorgrad.calculus.laws import outermost
+
+        return tuple(outermost(self.tensor))
+
     def summary(self) -> list[tuple[str, str]]:
         """What a person wants to know beside the form itself, as (label, text)."""
         lines = [("before", str(self.before)), ("after", str(self.after))]
         if self.assumed:
             lines.append(("assumed", ", ".join(map(str, self.assumed))))
-        lines.append(("verified", "on random values" if self.verified else f"not: {self.verified_reason}"))
+        if self.integrals:
+            lines.append(("integrals", f"no closed form is known of {', '.join(map(str, self.integrals))}"))
+        by = ", expectations by quadrature" if self.integrals else ""
+        lines.append(("verified", f"on random values{by}" if self.verified else f"not: {self.verified_reason}"))
         lines.append(("rules", ", ".join(self.derivation.rules) or "none"))
         search = f"{self.seconds:.3f} s, {self.rounds} rounds, {self.classes} classes"
         if self.dropped:
@@ -128,7 +138,10 @@ class Result:
         lines = [repr(self.tensor), f"  {self.before}  ->  {self.after}"]
         if self.assumed:
             lines.append(f"  where defined: {', '.join(map(str, self.assumed))}")
-        verified = "verified numerically" if self.verified else f"not verified: {self.verified_reason}"
+        if self.integrals:
+            lines.append(f"  no closed form is known of {', '.join(map(str, self.integrals))}")
+        by = ", expectations by quadrature" if self.integrals else ""
+        verified = f"verified numerically{by}" if self.verified else f"not verified: {self.verified_reason}"
         lines.append(
             f"  {self.stopped} after {self.seconds:.3f} s, {self.rounds} rounds, {self.nodes} nodes; {verified}"
         )

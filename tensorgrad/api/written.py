@@ -19,6 +19,7 @@ from tensorgrad.sizes import ZERO, Poly
 from tensorgrad.tensor import (
     Convolution,
     Delta,
+    Expectation,
     Flat,
     LeviCivita,
     Product,
@@ -181,7 +182,7 @@ class _Cutter:
                 children = tuple(built[first:])
                 del built[first:]
                 built.append(with_children(node, children))
-            elif isinstance(node, STRUCTURE):
+            elif isinstance(node, (*STRUCTURE, Expectation)):
                 built.append(node)
             elif isinstance(node, Variable) or not (outer is None or self._stays(node, outer)):
                 built.append(self._opaque(node))

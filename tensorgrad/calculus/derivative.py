@@ -12,8 +12,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tensorgrad.calculus.blocks import SERIES, through_block
+from tensorgrad.calculus.closing import Offer
 from tensorgrad.calculus.exchange import through
-from tensorgrad.calculus.expectation import eliminate
+from tensorgrad.calculus.expectation import eliminate, offers
 from tensorgrad.calculus.laws import by_definition, with_exchange
 from tensorgrad.calculus.leaves import Leaves, Line, Template, leaves, peel
 from tensorgrad.calculus.local import commuting, jacobian, missing, traced
@@ -72,6 +73,12 @@ def expand(
     templates = leaves(rules, conditions, used)
     plain = _derived(t, templates)
     return eliminate(plain, lambda y, x, names: _differentiate(y, x, tuple(names), templates)) if random else plain
+
+
+def closed_forms(node: Expectation, conditions: Sequence[Condition] = ()) -> list[Offer]:
+    """What an expectation without a closed form that holds everywhere equals under facts, by `expectations.rules`."""
+    templates = leaves(None, conditions)
+    return offers(node, lambda y, x, names: _differentiate(y, x, tuple(names), templates))
 
 
 def _differentiated(node: Tensor) -> bool:

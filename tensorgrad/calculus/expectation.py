@@ -7,12 +7,16 @@ unless a law contains another variable. An integrand without closed form stays a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from tensorgrad.calculus.closing import Integrand, Offer
+from tensorgrad.calculus.forms import packaged_forms
 from tensorgrad.calculus.laws import free_names
-from tensorgrad.calculus.mean import Mean, Step, tensor_ref
+from tensorgrad.calculus.mean import Closed, Mean, Operand, Step, tensor_ref
 from tensorgrad.calculus.wick import Gaussian, independent, raw_moments
 from tensorgrad.diagram import Store, expression
 from tensorgrad.errors import UnsupportedError
+from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Derivative, Expectation, Scalar, Tensor, Variable, align, postorder, with_children
 
 Differentiate = Callable[[Tensor, Variable, Sequence[str]], Tensor]
@@ -41,9 +45,41 @@ def eliminate(t: Tensor, differentiate: Differentiate) -> Tensor:
 def _value(node: Expectation, differentiate: Differentiate) -> Tensor:
     argument = node.args[0]
     store = Store()
-    mean = Mean(store, node.variable, node.law, _step(node, differentiate))
+    mean = Mean(store, node.variable, node.law, _step(node, differentiate), _closing(differentiate))
     ref = mean.of(tensor_ref(store, argument, node.edges))
     return expression(store, ref, node.edges)
+
+
+def _closing(differentiate: Differentiate) -> Closed:
+    """Closed forms that need no fact, with the expectations in them taken too."""
+
+    def closed(mean: Mean, operands: Sequence[Operand], dims: Sequence[Poly]) -> Tensor | None:
+        if mean.law is None or mean.law.kind != "N":
+            return None
+        whole = Integrand(mean.store, mean.variable, mean.x, mean.law, operands, dims, differentiate)
+        offer = next((o for o in whole.offers(packaged_forms()) if not o.needs), None)
+        return None if offer is None else align(eliminate(offer.value, differentiate), offer.value.edges)
+
+    return closed
+
+
+def offers(node: Expectation, differentiate: Differentiate) -> list[Offer]:
+    """What an opaque expectation equals under facts that it is not known to satisfy; the edges are those of `node`."""
+    law = node.law
+    if law is None or law.kind != "N":
+        return []
+    store = Store()
+    found: list[Offer] = []
+
+    def closed(mean: Mean, operands: Sequence[Operand], dims: Sequence[Poly]) -> Tensor | None:
+        whole = Integrand(mean.store, mean.variable, mean.x, law, operands, dims, differentiate)
+        found.extend(whole.offers(packaged_forms()))
+        return None
+
+    mean = Mean(store, node.variable, law, _step(node, differentiate), closed)
+    core = tensor_ref(store, node.args[0], node.edges)
+    mean.closed(core)
+    return [replace(o, value=expression(store, mean.restored(core, o.value), node.edges)) for o in found]
 
 
 def _step(node: Expectation, differentiate: Differentiate) -> Step:
@@ -52,30 +88,39 @@ def _step(node: Expectation, differentiate: Differentiate) -> Step:
     if node.law.kind == "iid":
         return independent
 
-    def derivative(inside: Tensor, names: Sequence[str]) -> Tensor:
-        require_smooth(inside, node.variable, 1, "Stein's lemma")
+    def derivative(inside: Tensor, names: Sequence[str]) -> Tensor | None:
+        if rough(inside, node.variable, 1):
+            return None
         return differentiate(inside, node.variable, names)
 
     return Gaussian(derivative)
 
 
-def require_smooth(t: Tensor, x: Variable, times: int, what: str) -> None:
-    """UnsupportedError, naming the function, unless `t` may be differentiated in x so often under an expectation.
+def rough(t: Tensor, x: Variable, times: int) -> str:
+    """The function of x in `t` that forbids to differentiate it in x so often under an expectation; empty if none does.
 
     A jump or a pole of the integrand would need a term of its own, which the derivative almost everywhere lacks.
     """
     for node in postorder(t):
         if isinstance(node, Derivative):
-            raise UnsupportedError(f"{what} of an integrand with a derivative left in it")
+            return "a derivative"
         if not isinstance(node, Apply) or x.name not in free_names(node) or not node.function.known:
             continue
         name = node.function.name
         natural = name == "pow" and _natural(node)
         kinked = name in KINKED and times == 1 and not node.function.derivative
         if not (natural or kinked or name in SMOOTH):
-            raise UnsupportedError(
-                f"{what} for {node.function} of {x.name}: its derivative misses jumps and poles under an expectation"
-            )
+            return str(node.function)
+    return ""
+
+
+def require_smooth(t: Tensor, x: Variable, times: int, what: str) -> None:
+    """UnsupportedError, naming the function, unless `t` may be differentiated in x so often under an expectation."""
+    name = rough(t, x, times)
+    if name:
+        raise UnsupportedError(
+            f"{what} for {name} of {x.name}: its derivative misses jumps and poles under an expectation"
+        )
 
 
 def _natural(node: Apply) -> bool:

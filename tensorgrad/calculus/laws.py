@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tensorgrad.calculus.covariance import require_covariance
 from tensorgrad.errors import FactError
 from tensorgrad.tensor import (
     Expectation,
@@ -75,7 +76,7 @@ def exchange(order: int) -> Fact:
 def with_exchange(t: Tensor, conditions: Sequence[Condition] = ()) -> Tensor:
     """`t` with the exchange symmetry stated of every variable that is the covariance of a law in `t` or `conditions`.
 
-    Raises FactError for a law that contains its own random variable.
+    Raises FactError for a law that contains its own random variable, and for a covariance that is not symmetric.
     """
     laws = [(n.variable, n.law) for n in postorder(t) if isinstance(n, Expectation) and n.law]
     laws += [(c.tensor, c.law) for c in conditions if c.law is not None and isinstance(c.tensor, Variable)]
@@ -83,6 +84,7 @@ def with_exchange(t: Tensor, conditions: Sequence[Condition] = ()) -> Tensor:
     for variable, law in laws:
         if any(variable.name in free_names(p) for p in law.parameters):
             raise FactError(f"the law of {variable.name} contains {variable.name} itself")
+        require_covariance(variable, law, conditions)
         covariance = bare(law.parameters[1])
         if law.kind == "iid" or covariance is None or not covariance.order:
             continue

@@ -32,14 +32,19 @@ class Step(Protocol):
         ...
 
 
+Closed = Callable[["Mean", Sequence[Operand], Sequence[Poly]], Tensor | None]
+"""The closed form of a product of operands whose edges have the sizes given; edge e is called `~e` in it."""
+
+
 class Mean:
     """Expectations over `variable` of the diagrams of one store."""
 
-    def __init__(self, store: Store, variable: Variable, law: Law | None, step: Step) -> None:
+    def __init__(self, store: Store, variable: Variable, law: Law | None, step: Step, closed: Closed) -> None:
         self.store = store
         self.variable = variable
         self.law = law
         self.step = step
+        self._closed = closed
         self.x: Handle = insert(store, variable)[0]
         self._values: dict[Handle, Ref] = {}
         self._depends: dict[Handle, bool] = {}
@@ -72,6 +77,40 @@ class Mean:
         if value is None:
             value = self._values[handle] = self._of(handle)
         return value[0], tuple(value[1][p] for p in perm)
+
+    def closed(self, core: Ref) -> Ref | None:
+        """The closed form of the expectation of a reference that no fixed factor can be taken out of, if it has one."""
+        node = self._opened_once(core[0])
+        value = self._closed(self, node.operands, node.dims)
+        return None if value is None else self.restored(core, value)
+
+    def restored(self, core: Ref, value: Tensor) -> Ref:
+        """The reference `core` with a tensor in the place of all its operands; its edge e is called `~e`."""
+        node = self._opened_once(core[0])
+        legs = [int(e.removeprefix("~")) for e in value.edges]
+        terms = self.terms_of(tensor_ref(self.store, value, value.edges))
+        whole = self.store.total([(c, self._put_back(node, (), legs, t)) for c, t in terms], self._dims(node))
+        return whole[0], tuple(whole[1][p] for p in core[1])
+
+    def _opened_once(self, handle: Handle) -> Network:
+        node = self.store.nodes[handle]
+        return node if isinstance(node, Network) else _alone(handle, self.store.dims[handle])
+
+    def has_copies(self, ref: Ref) -> bool:
+        """Whether the variable itself is a factor of a term of `ref`."""
+        stack = [ref[0]]
+        while stack:
+            handle = stack.pop()
+            if handle == self.x:
+                return True
+            node = self.store.nodes[handle] if handle >= FLAT and self.depends(handle) else None
+            if isinstance(node, Network):
+                stack += [h for h, _ in node.operands]
+            elif isinstance(node, Total):
+                stack += [h for _, h, _ in node.terms]
+            elif isinstance(node, Application) and self._times(node):
+                stack.append(node.args[0][0])
+        return False
 
     def _of(self, handle: Handle) -> Ref:
         dims = self.store.dims[handle]
@@ -253,6 +292,8 @@ class Mean:
     def _times(self, power: Application) -> int:
         """k for a power with a natural exponent k that is multiplied out, else 0."""
         base = power.args[0][0]
+        if power.function.name != "pow":
+            return 0
         value = self.store.constant_value(power.args[1][0])
         if value is None or not value.is_constant or value.number.denominator != 1:
             return 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
 
 from tensorgrad.calculus.mean import Mean, Operand, Terms, tensor_ref
-from tensorgrad.diagram import Network, Ref, expression, insert
+from tensorgrad.diagram import Handle, Network, Ref, expression, insert
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.notation.structure import reciprocal_factors
 from tensorgrad.sizes import ONE, Poly, as_poly
@@ -17,8 +17,8 @@ from tensorgrad.tensor import Delta, Expectation, Product, Scalar, Tensor, power
 MOST_COPIES = 24
 """Diagrams with more copies of the variable are refused."""
 
-Derived = Callable[[Tensor, Sequence[str]], Tensor]
-"""The derivative of an expression in the variable, by `names`; UnsupportedError where Stein's lemma does not hold."""
+Derived = Callable[[Tensor, Sequence[str]], Tensor | None]
+"""The derivative of an expression in the variable, by `names`; None where Stein's lemma does not hold."""
 
 
 def split(mean: Mean, network: Network) -> tuple[list[Operand], list[Operand]]:
@@ -31,10 +31,15 @@ def split(mean: Mean, network: Network) -> tuple[list[Operand], list[Operand]]:
 
 
 def opaque(mean: Mean, network: Network) -> Terms:
-    """The expectation as a node of its own, constant factors outside."""
+    """The expectation in closed form, or as a node of its own; constant factors outside."""
     fixed = [o for o in network.operands if not mean.depends(o[0])]
     moving = [o for o in network.operands if mean.depends(o[0])]
-    return [(ONE, mean.apart(network, fixed, moving, lambda core: _node(mean, core)))]
+
+    def value(core: Ref) -> Ref:
+        found = mean.closed(core)
+        return _node(mean, core) if found is None else found
+
+    return [(ONE, mean.apart(network, fixed, moving, value))]
 
 
 def _node(mean: Mean, ref: Ref) -> Ref:
@@ -49,10 +54,11 @@ class Gaussian:
     """Wick's pairings and Stein's lemma: E[x F(x)] = mu E[F] + Sigma E[F'], F the other operands."""
 
     derivative: Derived
+    slopes: dict[Handle, Ref | None] = field(default_factory=dict)
 
     def __call__(self, mean: Mean, network: Network) -> Terms | None:
         copies, others = split(mean, network)
-        if not copies:
+        if not copies or not all(self._shrinks(mean, o) for o in others if mean.depends(o[0])):
             return opaque(mean, network)
         assert mean.law is not None
         mu = tensor_ref(mean.store, mean.law.parameters[0], mean.law.parameters[0].edges)
@@ -64,6 +70,22 @@ class Gaussian:
         moving = [k for k, (handle, _) in enumerate(others) if mean.depends(handle)]
         terms += [self._stein(mean, network, first, place, (rest, others)) for place in moving]
         return terms
+
+    def _shrinks(self, mean: Mean, other: Operand) -> bool:
+        """Whether Stein's lemma holds for a factor, and its derivative brings no new copies of the variable."""
+        handle, legs = other
+        found = self._slope(mean, handle, len(legs))
+        return found is not None and not mean.has_copies(found)
+
+    def _slope(self, mean: Mean, handle: Handle, order: int) -> Ref | None:
+        """The derivative of a factor in x; None where Stein's lemma does not hold for it."""
+        if handle not in self.slopes:
+            names = tuple(f"a{k}" for k in range(order))
+            new = tuple(f"d{k}" for k in range(mean.variable.order))
+            inside = expression(mean.store, (handle, tuple(range(order))), names)
+            slope = self.derivative(inside, new)
+            self.slopes[handle] = None if slope is None else tensor_ref(mean.store, slope, (*names, *new))
+        return self.slopes[handle]
 
     def _term(self, mean: Mean, network: Network, operands: list[Operand]) -> tuple[Poly, Ref]:
         draft = mean.draft(network)
@@ -80,10 +102,8 @@ class Gaussian:
     ) -> tuple[Poly, Ref]:
         rest, others = parts
         handle, legs = others[place]
-        names = tuple(f"a{k}" for k in range(len(legs)))
-        new = tuple(f"d{k}" for k in range(mean.variable.order))
-        inside = expression(mean.store, (handle, tuple(range(len(legs)))), names)
-        ref = tensor_ref(mean.store, self.derivative(inside, new), (*names, *new))
+        ref = self._slope(mean, handle, len(legs))
+        assert ref is not None
         draft = mean.draft(network)
         ends = draft.edges(mean.variable.dims)
         remaining = [o for k, o in enumerate(others) if k != place]

@@ -8,6 +8,7 @@ Besides: one for each entry of an operand summed over its private edges, one for
 from __future__ import annotations
 
 from tensorgrad.cost.edges import Pair, bits, components, mask_of, path_masks, volume
+from tensorgrad.cost.integrals import QUADRATURE, integral_cost
 from tensorgrad.cost.network import NetworkPlan, Planner, Tree, network_cost
 from tensorgrad.cost.prices import (
     CostStep,
@@ -22,6 +23,7 @@ from tensorgrad.cost.prices import (
 from tensorgrad.cost.rates import Rates
 
 __all__ = [
+    "QUADRATURE",
     "CostStep",
     "NetworkPlan",
     "Pair",
@@ -32,6 +34,7 @@ __all__ = [
     "bits",
     "components",
     "default_dims",
+    "integral_cost",
     "mask_of",
     "network_cost",
     "network_steps",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.canonical import Form, canonical
-from tensorgrad.diagram.draft import Draft
+from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Handle, Legs, Network, Ref, Total
 from tensorgrad.diagram.symmetry import Signed, closure, inverse
 from tensorgrad.sizes import MINUS_ONE, ONE, ZERO, Poly, content_of, means_in
@@ -52,6 +52,13 @@ def _like_terms(store: Store, terms: Iterable[tuple[Poly, Ref]]) -> Terms:
             )
             continue
         network = store.network_of(handle)
+        hoisted = _hoisted(store, network) if network is not None and handle not in opened else None
+        if network is not None and hoisted is not None:
+            inside = opened | {handle}
+            stack.extend(
+                (coefficient * c, store.resolve(ref), inside) for c, ref in _opened(store, network, hoisted, perm)
+            )
+            continue
         if network is not None and network.coefficient is not ONE and handle not in opened:
             bare = _without_coefficient(store, network, perm)
             stack.append((coefficient * network.coefficient, bare, opened | {handle}))
@@ -65,6 +72,34 @@ def _like_terms(store: Store, terms: Iterable[tuple[Poly, Ref]]) -> Terms:
             else:
                 merged.pop(key, None)
     return merged
+
+
+def _hoisted(store: Store, network: Network) -> Total | None:
+    """The sum of copies, ones and numbers that a network holds with other copies and ones about it (see `_hoist`)."""
+    if len(network.operands) != 1 or network.operands[0][0] < FLAT:
+        return None
+    handle, legs = network.operands[0]
+    total = store.total_of(handle)
+    if total is None or len(set(legs)) < len(legs) or not set(legs) <= set(network.boundary):
+        return None
+    inside = [store.network_of(h) for _, h, _ in total.terms]
+    bare = all(n is not None and all(not ls for _, ls in n.operands) for n in inside)
+    return total if total.terms and bare and len(network.boundary) > len(legs) else None
+
+
+def _opened(store: Store, network: Network, total: Total, perm: Legs) -> list[tuple[Poly, Ref]]:
+    """The terms of such a sum, each with the copies and ones about it."""
+    found: list[tuple[Poly, Ref]] = []
+    for c, handle, axes in total.terms:
+        draft = Draft()
+        edges = draft.edges(network.dims)
+        legs = [0] * len(axes)
+        for e, p in zip(network.operands[0][1], axes, strict=True):
+            legs[p] = edges[e]
+        draft.operands = [(handle, legs)]
+        draft.boundary = [edges[network.boundary[p]] for p in perm]
+        found.append((network.coefficient * c, store.network(draft)))
+    return found
 
 
 def _without_coefficient(store: Store, network: Network, perm: Legs) -> Ref:

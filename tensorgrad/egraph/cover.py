@@ -263,14 +263,13 @@ def _bind_all(
         absorbing = min(
             free, key=lambda v: (bool(pattern.operands[v][1]), pattern.operands[v][0] in repeated, bool(parts[v]), v)
         )
+    states = [s]
     for v in variables:
-        ref, lift = _piece(problem, v, edges, parts[v], ratio if v == absorbing else ONE)
-        handle = pattern.operands[v][0]
-        bound = matcher.bind(_name(matcher, pattern, v), matcher.store.dims[handle], ref, lift, s)
-        if bound is None:
-            return
-        s = bound
-    yield s
+        name, dims = _name(matcher, pattern, v), matcher.store.dims[pattern.operands[v][0]]
+        pieces = list(_pieces(problem, v, edges, parts[v], ratio if v == absorbing else ONE))
+        bound = [matcher.bind(name, dims, ref, lift, state) for state in states for ref, lift in pieces]
+        states = [state for state in bound if state is not None]
+    yield from states
 
 
 def _name(matcher: Matcher, pattern: Network, position: int) -> str:
@@ -279,18 +278,47 @@ def _name(matcher: Matcher, pattern: Network, position: int) -> str:
     return node.tensor.name
 
 
-def _piece(
+def _pieces(
     problem: Cover, variable: int, edges: Mapping[int, int], operands: Sequence[int], coefficient: Poly
-) -> tuple[Ref, tuple[int, ...]]:
-    """The sub-diagram that a variable takes: its own edges as axes in order, then the lifted edges it touches."""
+) -> Iterator[tuple[Ref, tuple[int, ...]]]:
+    """The sub-diagrams that a variable may stand for: its own edges as axes in order, then the lifted edges it touches.
+
+    Where several of its axes are one edge, as in `diag(A)`, the legs on that edge are dealt out to them, if they are as
+    many; else the variable is diagonal.
+    """
     node = problem.node
-    chosen = [node.operands[k] for k in operands]
-    used = {e for _, legs in chosen for e in legs}
+    legs = [list(node.operands[k][1]) for k in operands]
     own = [edges[e] for e in problem.pattern.operands[variable][1]]
+    dims = list(node.dims)
+    repeated = next((f for f in own if own.count(f) > 1), None)
+    slots = [(k, a) for k, ls in enumerate(legs) for a, f in enumerate(ls) if f == repeated]
+    choices = [list(slots)]
+    if repeated is not None and own.count(repeated) == len(slots) == 2 and repeated not in problem.lifted.values():
+        choices.append(slots[::-1])
+        dims += [dims[repeated]] * 2
+        axes = [a for a, f in enumerate(own) if f == repeated]
+        own[axes[0]], own[axes[1]] = len(dims) - 2, len(dims) - 1
+        for choice in choices:
+            for new, (k, a) in zip((len(dims) - 2, len(dims) - 1), choice, strict=True):
+                legs[k][a] = new
+            yield _piece(problem, operands, legs, own, dims, coefficient)
+        return
+    yield _piece(problem, operands, legs, own, dims, coefficient)
+
+
+def _piece(
+    problem: Cover,
+    operands: Sequence[int],
+    legs: Sequence[Sequence[int]],
+    own: Sequence[int],
+    dims: Sequence[Poly],
+    coefficient: Poly,
+) -> tuple[Ref, tuple[int, ...]]:
+    used = {e for ls in legs for e in ls}
     lift = [(label, e) for label, e in problem.lifted.items() if e in used]
     inside = used.union(own)
     draft = Draft(coefficient)
-    new = draft.edges(d if e in inside else ONE for e, d in enumerate(node.dims))
-    draft.operands = [(h, [new[e] for e in legs]) for h, legs in chosen]
+    new = draft.edges(d if e in inside else ONE for e, d in enumerate(dims))
+    draft.operands = [(problem.node.operands[k][0], [new[e] for e in ls]) for k, ls in zip(operands, legs, strict=True)]
     draft.boundary = [new[e] for e in own] + [new[e] for _, e in lift]
     return problem.matcher.graph.network(draft), tuple(label for label, _ in lift)

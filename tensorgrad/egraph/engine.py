@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import ClassVar
 
+from tensorgrad.calculus import packaged_forms
 from tensorgrad.diagram import Store, insert
 from tensorgrad.diagram.nodes import Application, Leaf, Network, Total
 from tensorgrad.diagram.powers import is_natural
@@ -142,6 +143,17 @@ def _names(t: Tensor) -> Iterator[str]:
                 yield from ("inv", "pow")
         elif isinstance(node, LeviCivita | Unit | Convolution):
             yield type(node).__name__
+        elif isinstance(node, Expectation):
+            yield from _of_closed_forms(node)
+
+
+def _of_closed_forms(node: Expectation) -> Iterator[str]:
+    """Names of the functions that an expectation may turn into."""
+    inside = {n.function.name for a in node.args for n in walk(a) if isinstance(n, Apply)}
+    for form in packaged_forms():
+        if all(f.name in inside for factor in form.factors for f, _ in factor.chain):
+            for t in (form.right, *(t for t, _ in form.needs)):
+                yield from (n.function.name for n in walk(t) if isinstance(n, Apply) and n.function.known)
 
 
 def _needed(rule: Rule) -> list[frozenset[str]]:
@@ -185,13 +197,18 @@ def _is_copies(node: Apply) -> bool:
 
 
 def _is_calculus(rule: Rule) -> bool:
-    """Whether a rule is about derivatives or expectations, which are taken before the e-graph is built."""
-    return any(
+    """Whether a rule is about derivatives or expectations, which are taken before the e-graph is built.
+
+    `d(erf)(-x) => d(erf)(x)` is none: it says of a function that is left what `d(erf)(x) => ...` would do away with.
+    """
+    if any(
         isinstance(node, Derivative | Expectation)
-        or (isinstance(node, Apply) and node.function.known and node.function.derivative > 0)
         for t in (rule.left, *([rule.right] if rule.right is not None else []))
         for node in walk(t)
-    )
+    ):
+        return True
+    left = rule.left
+    return isinstance(left, Apply) and left.function.derivative > 0 and isinstance(left.args[0], Variable)
 
 
 def rewrites(rule: Rule) -> Iterator[Rewrite]:

@@ -6,12 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from tensorgrad.cost import NetworkPlan, Rates, application_cost, network_cost, network_traffic, total_cost
+from tensorgrad.cost import (
+    QUADRATURE,
+    NetworkPlan,
+    Rates,
+    application_cost,
+    integral_cost,
+    network_cost,
+    network_traffic,
+    total_cost,
+)
 from tensorgrad.diagram import Application, Handle, Leaf, Network, Node, Total
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.nodes import Legs
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.sizes import Poly
+from tensorgrad.tensor import Expectation, walk
 
 Price = tuple[int, int]
 """What is minimised, then what decides ties."""
@@ -50,7 +60,7 @@ class Pricing:
         found = self._prices.get(member)
         if found is None:
             node = self.graph.nodes[member]
-            size = _size(node)
+            size = _size(node) + _opaque_size(node)
             found = (size, _signs(node)) if self.dims is None else (self._sized(node, member), size)
             self._prices[member] = found
         if member in self.graph.unstable and isinstance(self.graph.nodes[member], Application):
@@ -80,7 +90,7 @@ class Pricing:
     def _operations(self, node: Node, member: Handle) -> int:
         match node:
             case Leaf():
-                return 0
+                return self._number(integral_cost(node.tensor)) if isinstance(node.tensor, Expectation) else 0
             case Application():
                 batch = {b: d for h, ls in node.args for b, d in zip(ls, self.graph.dims[h], strict=True) if b >= 0}
                 acted = {b: d for b, d in zip(node.args[0][1], self.graph.dims[node.args[0][0]], strict=True) if b < 0}
@@ -95,7 +105,8 @@ class Pricing:
         """Picoseconds: every step of a contraction, an application, an addition is one operation of the device."""
         match node:
             case Leaf():
-                return 0
+                flops = self._operations(node, member)
+                return rates.picoseconds(flops, 0) if flops else 0
             case Application():
                 moved = self._entries(member) + sum(self._entries(h) for h, _ in node.args)
                 return rates.picoseconds(self._operations(node, member), moved)
@@ -114,6 +125,13 @@ class Pricing:
             return 0
         inner = self._plan(node)[0].largest if isinstance(node, Network) else 0
         return max(inner, self._entries(member))
+
+
+def _opaque_size(node: Node) -> int:
+    """What an expectation without closed form counts more than a name: any closed form is smaller."""
+    if not isinstance(node, Leaf) or not isinstance(node.tensor, Expectation):
+        return 0
+    return QUADRATURE * sum(1 for _ in walk(node.tensor.args[0]))
 
 
 def _size(node: Node) -> int:

@@ -9,6 +9,7 @@ from typing import Literal
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Handle, Network, Ref, Total
+from tensorgrad.egraph.averages import Averages
 from tensorgrad.egraph.basis import Basis
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.equations import Equations
@@ -54,6 +55,7 @@ class Saturation:
     linear: Linear = field(init=False)
     factors: Factoring = field(init=False)
     basis: Basis = field(init=False)
+    averages: Averages = field(init=False)
     _waiting: list[Proposal] = field(default_factory=list["Proposal"])
     _last: list[Proposal] = field(default_factory=list["Proposal"])
     """Proposals of identities that hold at one size only, such as det(A) through traces of a 2 x 2 matrix."""
@@ -71,6 +73,7 @@ class Saturation:
         self.linear = Linear(self.graph, few=self.price is not None)
         self.factors = Factoring(self.graph)
         self.basis = Basis(self.graph)
+        self.averages = Averages(self.graph, self.facts)
 
     def run(self) -> Stopped:
         """Run until the goal holds, nothing changes any more, or a budget is spent; says which."""
@@ -120,7 +123,7 @@ class Saturation:
             self.facts.forget_denials()
         changed = self.rewriter.retry() or changed
         changed = self._new_nodes() or changed or bool(self.graph.merged)
-        if changed:
+        if changed or self.averages.apply(every=not self.fused):
             return True
         taking_apart = self.basis.waiting and bool(self._to_take_apart)
         waiting = self._to_distribute or taking_apart or self._waiting or self._to_factor or self._last

@@ -97,6 +97,7 @@ def _sides(left: Tensor, right: Tensor) -> str:
 def _unbound(rule: Rule) -> str:
     variables, functions = names_of([rule.left])
     bound = {v.name for v in variables} | {f.name for f, _ in functions}
+    bound |= {v.name for c in rule.conditions if c.law is not None for v in c.tensor.variables}
     everything, all_functions = names_of(rule.tensors)
     for name in [*(v.name for v in everything), *(f.name for f, _ in all_functions)]:
         if name not in bound:

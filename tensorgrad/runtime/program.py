@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, prod
 
-from tensorgrad.cost import application_cost, total_cost
+from tensorgrad.cost import application_cost, integral_cost, total_cost
 from tensorgrad.function import Function
 from tensorgrad.sizes import ONE, ZERO, Poly
-from tensorgrad.tensor import Tensor
+from tensorgrad.tensor import Expectation, Tensor
 
 Legs = tuple[int, ...]
 
@@ -297,6 +297,8 @@ class Program:
                 return sum(ceil(f * volume([step.dims[e] for e in edges], sizes)) for f, edges in step.price)
             case Add():
                 return total_cost(self.entries(step.target, sizes), [c for c, _, _ in step.terms])
+            case Make() if isinstance(step.tensor, Expectation):
+                return number(integral_cost(step.tensor), sizes)
             case _:
                 return 0
 
@@ -326,6 +328,8 @@ class Program:
             case Add():
                 entries = _product(self.dims[step.target])
                 return entries * total_cost(1, [c for c, _, _ in step.terms])
+            case Make() if isinstance(step.tensor, Expectation):
+                return integral_cost(step.tensor)
             case _:
                 return ZERO
 

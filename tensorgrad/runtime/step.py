@@ -7,12 +7,13 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tensorgrad.calculus.laws import free_names
 from tensorgrad.diagram import Store, insert
 from tensorgrad.errors import InputError, MemoryLimitError, ValueMismatchError
 from tensorgrad.runtime.compiled import Compiled, Options, Written, compiled
 from tensorgrad.runtime.planning import Plan, all_sizes, size_symbols, without_derivatives
 from tensorgrad.runtime.slices import entries_of
-from tensorgrad.runtime.values import check_finite, check_names, read_sizes, to_torch
+from tensorgrad.runtime.values import check_finite, check_names, read_sizes, require_covariances, to_torch
 from tensorgrad.tensor import Apply, Tensor, Variable, walk
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class Step:
         outputs = {name: insert(store, t) for name, t in expanded.items()}
         found = {v.name: v for t in tensors.values() for v in t.variables}
         found |= {v.name: v for t in self._tensors for v in t.variables if v.name not in found}
-        self.variables: tuple[Variable, ...] = tuple(found.values())
+        free = frozenset[str]().union(*(free_names(t) for t in (*tensors.values(), *self._tensors)))
+        self.variables: tuple[Variable, ...] = tuple(v for v in found.values() if v.name in free)
         self.functions: tuple[str, ...] = _unknown_functions(self._tensors)
         self._written = Written(store, outputs, self.variables, self.functions, tuple(tensors.items()), rules)
         self._structure = self._written.structure()
@@ -254,9 +256,11 @@ def evaluate(t: Tensor, values: Values, dims: Mapping[str, int] | None = None) -
 
     `values` are torch tensors (arrays, numbers) by name or Variable, axes in declared order, and callables for unknown
     functions; integer sizes are read off them, `dims` gives those that no value shows.
-    Raises ValueMismatchError for a missing value or sizes that conflict; the message names both.
+    Raises ValueMismatchError for a missing value, sizes that conflict (the message names both), and a value that is the
+    covariance of an expectation's law and not symmetric.
     """
     given = {k if isinstance(k, str) else k.name: v for k, v in values.items()}
+    require_covariances(t, given)
     return Step({"value": t}).run(given, {str(s): n for s, n in (dims or {}).items()})[0]
 
 

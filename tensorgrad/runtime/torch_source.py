@@ -391,7 +391,10 @@ class Source:
         if isinstance(t, LeviCivita):
             return f"tf.levi_civita({t.order}, dtype, device)"
         if isinstance(t, Expectation):
-            raise UnsupportedError(f"a program for the expectation {t}, which has no closed form")
+            raise UnsupportedError(
+                f"a program for the expectation {t}: no closed form is known; simplify it first (some closed forms "
+                "need a fact, as a positive variance), or average the integrand over samples"
+            )
         assert isinstance(t, Convolution)
         shape = self.shape(self.program.dims[step.target])
         return f"tf.convolution({shape}, {t.steps}, {self.size(t.offset)}, dtype, device)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorgrad.errors import ValueMismatchError
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Variable
+from tensorgrad.tensor import Expectation, Rename, Tensor, Variable, walk
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +35,29 @@ def to_torch(variables: Sequence[Variable], given: Mapping[str, Any]) -> dict[st
     dtype = _dtype(made, given)
     device = _device(made, given)
     return {name: value.to(dtype=dtype, device=device) for name, value in made.items()}
+
+
+def require_covariances(t: Tensor, given: Mapping[str, Any]) -> None:
+    """ValueMismatchError for the value of a covariance in `t` that changes when its two halves are exchanged."""
+    import torch
+
+    for node in walk(t):
+        if not isinstance(node, Expectation) or node.law is None or node.law.kind == "iid":
+            continue
+        covariance = node.law.parameters[1]
+        while isinstance(covariance, Rename):
+            covariance = covariance.tensor
+        if not isinstance(covariance, Variable) or covariance.name not in given:
+            continue
+        value, half = torch.as_tensor(given[covariance.name]), covariance.order // 2
+        if value.dim() != covariance.order or value.shape[:half] != value.shape[half:]:
+            continue  # the shape is refused elsewhere, with the declaration
+        other = value.permute(*range(half, 2 * half), *range(half)) if half else value
+        if not torch.allclose(value.double(), other.double(), rtol=1e-5, atol=1e-8):
+            raise ValueMismatchError(
+                f"the value of {covariance.name} is no covariance of {node.variable.name}: exchanging its two halves "
+                "changes it"
+            )
 
 
 def check_names(given: Mapping[str, Any], known: Sequence[str], what: str = "variable of this step") -> None:
