@@ -43,6 +43,21 @@ def test_all_come_out_as_claimed(goal: Claim) -> None:
     check(goal)
 
 
+@pytest.mark.parametrize(
+    "goal",
+    [
+        "grad(expm(sin(t) * A / 3), t) = cos(t) / 3 * A @ expm(sin(t) * A / 3)",
+        "grad(expm((x @ x) * A), x)[i, j, k] = 2 * x[k] * (A @ expm((x @ x) * A))[i, j]",
+        "grad(sum(x * (expm(t * A) @ x)), t) = x @ A @ expm(t * A) @ x",
+        "grad(sinm(t * A) @ x, t) = A @ cosm(t * A) @ x",
+        "grad(tr(cosm(A)), A) = -sinm(A).T",
+    ],
+)
+def test_derivatives_along_one_matrix_are_those_of_differences(goal: str) -> None:
+    found = tg.prove(goal, let="A : n n ; x : n ; t : scalar", seconds=SECONDS, verify=True)
+    assert found.status == "proved"
+
+
 def test_every_line_is_read_and_names_are_unique() -> None:
     lines = [line for f in FILES for line in parse_file(THEOREMS / f"{f}.theorems")]
     assert [str(line) for line in lines if not isinstance(line, Claim)] == []

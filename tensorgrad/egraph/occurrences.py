@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorgrad.diagram.draft import FLAT
-from tensorgrad.diagram.nodes import Network, Ref
+from tensorgrad.diagram.nodes import Handle, Network, Ref
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.sizes import ONE, Poly
 
@@ -29,7 +29,7 @@ class Occurrences:
             network = graph.nodes[member]
             assert isinstance(network, Network)
             touched = {e for _, legs in network.operands for e in legs}
-            if any(h < FLAT for h, _ in network.operands) or not network.coefficient.is_monomial:
+            if not network.coefficient.is_monomial or all(h < FLAT for h, _ in network.operands):
                 continue
             if not network.operands or not touched.issuperset(network.boundary):
                 continue
@@ -58,11 +58,22 @@ class Occurrences:
             position = max(rest, key=lambda k: (sum(e in edges for e in network.operands[k][1]), -k))
             child, legs = network.operands[position]
             others = tuple(k for k in rest if k != position)
-            axes = tuple(range(len(legs)))
-            for placed, more, _ in self._direct((child, axes), [edges.get(e) for e in legs], used | taken):
+            for placed, more in self._placed(child, [edges.get(e) for e in legs], used | taken):
                 new = dict(edges)
                 if all(new.setdefault(e, f) == f for e, f in zip(legs, placed, strict=True)):
                     states.append((new, taken | more, others))
+
+    def _placed(
+        self, child: Handle, wanted: Sequence[int | None], used: frozenset[int]
+    ) -> Iterator[tuple[Sequence[int], frozenset[int]]]:
+        """Where an operand of the concrete network stands: a tensor in its class, a fusion of edges as itself."""
+        if child > FLAT:
+            axes = tuple(range(len(wanted)))
+            yield from ((legs, taken) for legs, taken, _ in self._direct((child, axes), wanted, used))
+            return
+        for k, (handle, legs) in enumerate(self.node.operands):
+            if handle == child and k not in used and _agrees(legs, wanted):
+                yield legs, frozenset({k})
 
     def _direct(
         self, ref: Ref, wanted: Sequence[int | None], used: frozenset[int]

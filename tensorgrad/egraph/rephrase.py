@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.expression import children
-from tensorgrad.diagram.nodes import Ref
+from tensorgrad.diagram.nodes import Network, Node, Ref
 from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, strip
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
 from tensorgrad.egraph.saturate import WAVES, Saturation, Stopped
-from tensorgrad.sizes import MINUS_ONE, ONE
+from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,9 @@ class Rephrasing:
             link = Implied(taken.rest, taken.other, taken.member, self.second, taken.step())
             yield [link, *self._cleared(taken.rest, taken.other)]
         difference = [self._difference()]
+        fused = self._fused()
+        if fused is not None:
+            yield [fused]
         yield difference
         if self.run_.basis.take_small_sizes():
             self.run_.take_apart(difference[0].left)
@@ -109,6 +113,27 @@ class Rephrasing:
         graph = self.graph
         return any(graph.members(c).totals for c in children(graph.nodes[taken.factor[0]]))
 
+    def _fused(self) -> Implied | None:
+        """The goal of two matrices as one of vectors, where they hold vectors fused like that: vec(L) = vec(R)."""
+        graph = self.graph
+        dims = graph.ref_dims(self.first)
+        if len(dims) != 2:
+            return None
+        order = next((found for node in graph.nodes if (found := _fusion(node, dims)) is not None), None)
+        if order is None:
+            return None
+        draft = Draft()
+        whole, *parts = draft.edges([dims[0] * dims[1], dims[order[0]], dims[order[1]]])
+        draft.operands = [(-2, [whole, *parts])]
+        draft.boundary = [whole, *parts]
+        table = graph.network(draft)
+        axes = [0, 0, 0]
+        for a, place in zip(table[1], (-1, *order), strict=True):
+            axes[a] = place
+        left, right = (_vector(graph, side, order) for side in (self.first, self.second))
+        lemma = Lemma("factor", left, right, table, tuple(axes))
+        return Implied(left, right, self.first, self.second, Applied("vec", "built in", lemma=lemma))
+
     def _difference(self) -> Implied:
         graph = self.graph
         dims = graph.ref_dims(self.first)
@@ -116,3 +141,28 @@ class Rephrasing:
         zero = graph.zero(dims)
         step = Applied("difference-is-zero", "built in", lemma=Lemma("difference", difference, zero))
         return Implied(difference, zero, self.first, self.second, step)
+
+
+def _fusion(node: Node, dims: Sequence[Poly]) -> tuple[int, int] | None:
+    """The order in which a network fuses two edges of these sizes."""
+    if not isinstance(node, Network):
+        return None
+    for handle, legs in node.operands:
+        sizes = [node.dims[e] for e in legs[1:]] if handle == -2 else []
+        if sizes == [dims[1], dims[0]]:
+            return (1, 0)
+        if sizes == list(dims):
+            return (0, 1)
+    return None
+
+
+def _vector(graph: EGraph, side: Ref, order: tuple[int, int]) -> Ref:
+    dims = graph.ref_dims(side)
+    draft = Draft()
+    whole, *own = draft.edges([dims[0] * dims[1], *dims])
+    legs = [0, 0]
+    for a, p in enumerate(side[1]):
+        legs[p] = own[a]
+    draft.operands = [(side[0], legs), (-2, [whole, own[order[0]], own[order[1]]])]
+    draft.boundary = [whole]
+    return graph.network(draft)
