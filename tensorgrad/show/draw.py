@@ -11,6 +11,8 @@ from tensorgrad.notation import to_index_free
 from tensorgrad.show.build import picture
 from tensorgrad.show.formula import formula, index_latex, latex_of
 from tensorgrad.show.layout import layout
+from tensorgrad.show.names import Name
+from tensorgrad.show.picture import Picture, Term
 from tensorgrad.show.scene import CELLS, PIXELS
 from tensorgrad.show.svg import svg
 from tensorgrad.show.terminal import terminal
@@ -34,6 +36,19 @@ def to_svg(t: Tensor) -> str:
     '<svg'
     """
     return svg(layout(picture(t), PIXELS), _title(t))
+
+
+def equation_svg(left: Tensor, right: Tensor) -> str:
+    """Two diagrams with an equals sign between them.
+
+    >>> import tensorgrad as tg
+    >>> A, B = tg.Variable("A", i="n", j="m"), tg.Variable("B", i="n", j="m")
+    >>> equation_svg(A + B, B + A).count("<rect")
+    5
+    """
+    a, b = picture(left), picture(right)
+    drawn = Picture((*a.terms, Term(Name("="), None), *b.terms), a.edges)
+    return svg(layout(drawn, PIXELS), _cut(f"{left} = {right}"))
 
 
 def to_tikz(t: Tensor, standalone: bool = False) -> str:
@@ -108,5 +123,8 @@ def show(t: Tensor) -> None:
 
 
 def _title(t: Tensor) -> str:
-    text = str(t)
+    return _cut(str(t))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_TITLE else text[: LONGEST_TITLE - 1] + "…"
