@@ -28,11 +28,11 @@ div { overflow-x: auto; }
 svg { display: block; }
 """
 
-INTRODUCTION = """Every rule that tensorgrad may use, drawn by <code>python docs/make_gallery.py</code> from <code>rules/</code>.
-A rule with → is directed, one with = is true both ways. Rows point left and columns right; a box is a function (a bar
-marks an edge along which it acts), a loop a derivative, a dot a copy tensor, a dashed box a sum, a round node a symmetric
-tensor. Names are variables: a letter stands for any expression of its order. The sources in brackets are listed in
-<code>rules/references.bib</code>."""
+INTRODUCTION = """Every rule that tensorgrad may use, drawn by <code>python docs/make_gallery.py</code> from
+<code>rules/</code>. A rule with → is directed, one with = is true both ways. Rows point left and columns right; a box is a
+function (a bar marks an edge along which it acts), a loop a derivative, a dot a copy tensor, a dashed box a sum, a round
+node a symmetric tensor. Names are variables: a letter stands for any expression of its order. The sources in brackets are
+listed in <code>rules/references.bib</code>."""
 
 
 def gallery() -> str:
