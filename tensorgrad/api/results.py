@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tensorgrad.cost import amount
 from tensorgrad.derivation import Derivation
+from tensorgrad.runtime import PlanStep
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Tensor
 
@@ -19,22 +21,10 @@ if TYPE_CHECKING:
     from tensorgrad.egraph.partial import Assumption
     from tensorgrad.egraph.profile import Tally
     from tensorgrad.numeric import Counterexample
+    from tensorgrad.show import PlanTree
 
 Stopped = Literal["goal", "saturated", "stalled", "seconds", "nodes", "rounds"]
 Status = Literal["proved", "refuted", "open", "error"]
-
-
-def amount(value: Poly | int) -> str:
-    """A number of operations or entries as a person reads it.
-
-    >>> amount(5400), amount(54_018_000), amount(Poly.symbol("n") ** 3 * 2)
-    ('5,400', '5.402e+07', '2*n**3')
-    """
-    if isinstance(value, Poly):
-        return str(value)
-    if abs(value) < 1_000_000:
-        return f"{value:,}"
-    return f"{value:.3e}" if abs(value) < 10**300 else f"{Decimal(value):.3e}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +169,6 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanStep:
-    """One pairwise step of a plan: what it computes, its operations, the entries of its result."""
-
-    expression: str
-    flops: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class Priced:
     """One way to compute an expression: the form, its cost and its steps."""
 
@@ -226,11 +207,43 @@ class Plans:
             )
             lines.append(f"{way.name + ' FLOP count':>22}:  {amount(way.flops)}, peak {amount(way.peak)}{ratio}")
         lines += [f"{'rules':>22}:  {', '.join(self.rules) or 'none'}", "-" * 80, f"{'flops':>12} {'size':>12}   step"]
-        lines += [f"{amount(s.flops):>12} {amount(s.size):>12}   {s.expression}" for s in self.ours.steps]
+        lines += [f"{amount(s.flops):>12} {amount(s.size):>12}   {s}" for s in self.ours.steps]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         return str(self)
+
+    @property
+    def trees(self) -> tuple[PlanTree, ...]:
+        """The three ways as trees of contractions, as `show` draws them."""
+        from tensorgrad.show import PlanTree
+
+        return tuple(
+            PlanTree(
+                way.name,
+                f"{amount(way.flops)} flops, peak {amount(way.peak)} entries",
+                way.steps,
+                {v.name: tuple(map(str, v.dims)) for v in way.tensor.variables},
+            )
+            for way in self.columns
+        )
+
+    def show(self) -> None:
+        """Show the three trees side by side: in a notebook as a picture, else as text on stdout."""
+        from tensorgrad.show import show_trees
+
+        show_trees(self.trees)
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture to a file: .svg, .tex, .txt, and with the extra `images` .png and .pdf."""
+        from tensorgrad.show import save_trees
+
+        save_trees(self.trees, path)
+
+    def _repr_svg_(self) -> str:
+        from tensorgrad.show import trees_svg
+
+        return trees_svg(self.trees)
 
     def __rich__(self) -> Table:
         from rich.table import Table

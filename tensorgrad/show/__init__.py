@@ -2,18 +2,25 @@
 
 from tensorgrad.show.draw import equation_svg, save_image, show, to_html, to_latex, to_svg, to_terminal, to_tikz
 from tensorgrad.show.page import Drawn, derivation_html, derivation_latex, derivation_pictures
+from tensorgrad.show.plan import PlanTree, save_trees, show_trees, tree_of, trees_svg, trees_text
 
 __all__ = [
     "Drawn",
+    "PlanTree",
     "derivation_html",
     "derivation_latex",
     "derivation_pictures",
     "equation_svg",
     "save_image",
+    "save_trees",
     "show",
+    "show_trees",
     "to_html",
     "to_latex",
     "to_svg",
     "to_terminal",
     "to_tikz",
+    "tree_of",
+    "trees_svg",
+    "trees_text",
 ]
