@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from tensorgrad.cost import amount
 from tensorgrad.derivation import Derivation
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tensorgrad.api.profile import RunProfile
+    from tensorgrad.api.report import Report
+    from tensorgrad.egraph.explored import Explored
     from tensorgrad.egraph.partial import Assumption
     from tensorgrad.egraph.profile import Tally
     from tensorgrad.numeric import Counterexample
@@ -44,7 +46,7 @@ class Result:
 
     `expanded` is the input after differentiation. `assumed` are the facts that make the input defined, used where
     needed. `verified` is True when input and output agreed on random values, None when that was not tried or not
-    possible (`verified_reason` says).
+    possible (`verified_reason` says). `egraph` is what was explored (`result.egraph.show()`), `report` how that went.
     """
 
     input: Tensor
@@ -61,7 +63,7 @@ class Result:
     classes: int = 0
     nodes: int = 0
     dropped: int = 0
-    egraph: Any = field(default=None, compare=False, repr=False)
+    egraph: Explored = field(compare=False, repr=False, kw_only=True)
 
     @cached_property
     def before(self) -> Cost:
@@ -88,7 +90,14 @@ class Result:
         from tensorgrad.api.planning import operations
         from tensorgrad.api.profile import profile_of
 
-        return profile_of(self.egraph.profile.tallies, self.derivation, lambda t: operations(t, self.dims))
+        return profile_of(self.egraph.graph.profile.tallies, self.derivation, lambda t: operations(t, self.dims))
+
+    @cached_property
+    def report(self) -> Report:
+        """How the search went: nodes and cost round by round, and what each rule did."""
+        from tensorgrad.api.report import Report
+
+        return Report(self.egraph.history, self.profile, "flops" if self.dims else "symbols")
 
     def summary(self) -> list[tuple[str, str]]:
         """What a person wants to know beside the form itself, as (label, text)."""
