@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import combinations
 
-from tensorgrad.show.scene import Piece, Scene, Shape
+from tensorgrad.show.names import columns
+from tensorgrad.show.scene import Label, Piece, Scene, Shape
 
 EPSILON = 1e-6
 
@@ -54,6 +55,26 @@ def assert_drawn_well(scene: Scene, edges: Iterable[str]) -> None:
                     assert not inside(x, y, s), (piece, s)
     named = {label.name.text.partition(":")[0] for label in scene.labels if label.role == "edge"}
     assert {e.partition(":")[0] for e in edges} <= named
+
+
+def assert_legible(scene: Scene) -> None:
+    """No label lies on a node that it is not part of, none on another label, none outside of the picture."""
+    texts = [(label, _box(label)) for label in scene.labels if label.name.text]
+    for (a, one), (b, other) in combinations(texts, 2):
+        assert not overlap(one, other), (a, b)
+    for label, box in texts:
+        assert box.x >= -EPSILON and box.x + box.width <= scene.width + EPSILON, label
+        for k, s in enumerate(scene.shapes):
+            if s.kind in ("tensor", "symmetric", "folded", "dot") and label.parent != k:
+                assert not overlap(box, s), (label, s)
+
+
+def _box(label: Label) -> Shape:
+    """The room that the letters take: a little less than what the layout leaves for them."""
+    size = {"edge": 12, "size": 11, "mark": 10, "coefficient": 15, "socket": 0}[label.role]
+    width, height = columns(label.name.text) * size * 0.5, size * 0.6
+    x = {"start": label.x, "middle": label.x - width / 2, "end": label.x - width}[label.anchor]
+    return Shape("tensor", x, label.y - height / 2, width, height)
 
 
 def frame(scene: Scene, parent: int) -> tuple[float, float, float, float]:

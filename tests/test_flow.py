@@ -16,7 +16,7 @@ from tensorgrad.show import tree_of, trees_svg, trees_text
 from tensorgrad.show.flow import Card, Line, flow
 from tensorgrad.show.names import Name
 from tensorgrad.show.plan import MOST_STEPS, trees_scene
-from tests.geometry import assert_drawn_well
+from tests.geometry import assert_drawn_well, assert_legible
 
 
 @st.composite
@@ -39,6 +39,7 @@ def decks(draw: st.DrawFn) -> list[Card]:
 def test_cards_are_drawn_well_and_wires_go_right(cards: list[Card]) -> None:
     scene = flow(cards)
     assert_drawn_well(scene, ())
+    assert_legible(scene)
     titles = {s.name.text: s for s in scene.shapes if s.parent < 0}
     assert set(titles) == {card.title.text for card in cards}
     for wire in scene.wires:
@@ -84,6 +85,7 @@ def test_plans_are_drawn_side_by_side() -> None:
             assert step.expression in words
     scene = trees_scene(plans.trees)
     assert_drawn_well(scene, ())
+    assert_legible(scene)
     text = trees_text(plans.trees)
     assert text.count("flops, peak") == 3 and "└─ " in text
     assert all(str(step) in text for way in plans.columns for step in way.steps)

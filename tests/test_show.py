@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import tensorgrad as tg
 from tensorgrad.errors import UnsupportedError
-from tensorgrad.show import derivation_html, derivation_latex, to_html
+from tensorgrad.show import derivation_html, derivation_latex, save_egraph, to_html
 from tensorgrad.show.build import picture
 from tensorgrad.show.channel import Crossing, tracks
 from tensorgrad.show.formula import formula
@@ -31,7 +31,7 @@ from tensorgrad.show.tikz import document
 from tensorgrad.sizes import size
 from tensorgrad.tensor import Convolution, Product, Tensor, Variable
 from tests.drawn import read_back, tensor_of, wires_of_cells, wires_of_curves
-from tests.geometry import assert_drawn_well
+from tests.geometry import assert_drawn_well, assert_legible
 from tests.strategies import products, tensors, variables
 
 NAMES = ("class", "a_b", "x^2", "<&>", "α", "Sigma", "张量", "x" * 40, "$%#{}~\\", '"quoted"')
@@ -80,6 +80,13 @@ EXAMPLES: dict[str, Tensor] = {
     "two arguments": tg.parse("x[i] ** y[i, j]", let="x : n ; y : n m"),
     "scalars": tg.parse("2 * tr(A) * det(B) * exp(3 * tr(A) * C)", let="A B C : n n"),
     "opaque": tg.function("f", {"out": "p"}, (Variable("X", b="n", a="m"), "a"), (Variable("x", a="n"), "a")),
+    "convolution Jacobian": tg.parse("grad(sum[j, k](conv[i, j, k] * x[j] * w[k]), x[q])", let="x : n ; w : k"),
+    "recursive sketch": tg.parse(
+        "sum[a, b, c, p, q, r, t](M[o, p, c] * N[p, a, b] * S[a, q] * x[q] * R[b, r] * y[r] * Q[c, t] * z[t])",
+        let="M N : d d d ; S R Q : d n ; x y z : n",
+    ),
+    "Gaussian mean": tg.parse("E[x](outer(x, x) @ A @ x)", let="A : n n ; x mu : n ; S : n n pd", if_="x ~ N(mu, S)"),
+    "symmetric of order 4": Variable("C", i="n", j="n", k="n", l="n", facts="symmetric(0,1,2,3)"),
     "identity": tg.parse("I[n]"),
     "number": tg.parse("3"),
     "zero": tg.parse("zeros[n, m]"),
@@ -97,6 +104,7 @@ def test_examples_are_drawn_well(t: Tensor, metrics: Metrics) -> None:
     scene = scene_of(t, metrics)
     if metrics is PIXELS:
         assert_drawn_well(scene, t.edges)
+        assert_legible(scene)
     text = tg.to_terminal(t)
     assert all(edge in text for edge in t.edges)
 
@@ -104,6 +112,11 @@ def test_examples_are_drawn_well(t: Tensor, metrics: Metrics) -> None:
 @given(tensors())
 def test_random_diagrams_are_drawn_well(t: Tensor) -> None:
     assert_drawn_well(scene_of(t), t.edges)
+
+
+@given(tensors())
+def test_labels_of_random_diagrams_are_legible(t: Tensor) -> None:
+    assert_legible(scene_of(t))
 
 
 @given(tensors())
@@ -319,6 +332,9 @@ def test_latex_compiles(engine: str, tmp_path: Path) -> None:
     # Chinese needs fonts that a LaTeX need not have.
     names = Variable("f", edges=dict.fromkeys((n for n in NAMES if n != "张量"), "n"))
     plain = {**EXAMPLES, "names": names}
+    result = tg.simplify("inv(A @ B_2) @ A @ B_2 @ x", let="A B_2 : n n ; x : n", if_="invertible(A)", dims={"n": 9})
+    save_egraph(result.egraph, tmp_path / "egraph.tex")
+    tg.plan("(A - H.T @ H) @ x", {"n": 9}, let="A H : n n ; x : n").save(tmp_path / "plan.tex")
     body = "\n".join(tg.to_tikz(t) for t in plain.values())
     formulas = "\n\n".join(f"${tg.to_latex(t)}$ ${tg.to_latex(t, index_free=False)}$" for t in plain.values())
     for name, source in (
@@ -326,6 +342,7 @@ def test_latex_compiles(engine: str, tmp_path: Path) -> None:
         ("formulas", document(formulas, "\\documentclass{article}\n\\usepackage{amsmath,amssymb}\n")),
     ):
         (tmp_path / f"{name}.tex").write_text(source, encoding="utf-8")
+    for name in ("pictures", "formulas", "egraph", "plan"):
         done = subprocess.run(
             [engine, "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"],
             cwd=tmp_path,
