@@ -6,20 +6,7 @@ import sys
 from pathlib import Path
 
 import tensorgrad as tg
-from tensorgrad.show.build import picture
-from tensorgrad.show.layout import layout
-from tensorgrad.show.names import Name
-from tensorgrad.show.picture import Picture, Term
-from tensorgrad.show.scene import PIXELS
-from tensorgrad.show.svg import svg
-from tensorgrad.tensor import Tensor
-
-
-def equation(left: Tensor, right: Tensor) -> str:
-    """Two diagrams with an equals sign between them."""
-    a, b = picture(left), picture(right)
-    drawn = Picture((*a.terms, Term(Name("="), None), *b.terms), a.edges)
-    return svg(layout(drawn, PIXELS), f"{left} = {right}")
+from tensorgrad.show import equation_svg
 
 
 def pictures() -> dict[str, str]:
@@ -30,8 +17,8 @@ def pictures() -> dict[str, str]:
     gradient = (error @ error).grad(W)
     hessian = tg.parse("hess(-(y @ log(softmax(x))), x)", let="x y : n").rename(i0="i", i1="j")
     return {
-        "gradient.svg": equation(gradient, gradient.simplify()),
-        "hessian.svg": equation(hessian, hessian.simplify()),
+        "gradient.svg": equation_svg(gradient, gradient.simplify()),
+        "hessian.svg": equation_svg(hessian, hessian.simplify()),
         "attention.svg": tg.to_svg(tg.parse("softmax(Q @ K.T / sqrt(d)) @ V", let="Q : s d ; K : t d ; V : t e")),
     }
 

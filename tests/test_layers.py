@@ -38,8 +38,8 @@ ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 DEFERRED_IN_TENSOR = {"notation", "equality", "show", "api"}
 """Later rows that methods of Tensor reach, by one-line imports inside the method."""
 
-DEFERRED = {"tensor": DEFERRED_IN_TENSOR, "derivation": {"show"}}
-"""Modules with such methods: a derivation shows itself in a notebook."""
+DEFERRED = {"tensor": DEFERRED_IN_TENSOR, "derivation": {"show"}, "runtime": {"show"}, "egraph": {"show"}}
+"""Modules with such methods: derivations, plans and e-graphs show themselves in a notebook."""
 
 HOMES = {
     "egglog": {"egraph"},

@@ -230,7 +230,7 @@ def test_a_question_that_takes_too_long_is_ended() -> None:
 
 
 def test_too_many_questions_are_refused() -> None:
-    with served(Limits(workers=1, waiting=1)) as address, ThreadPoolExecutor(6) as threads:
+    with served(Limits(workers=1, waiting=1, seconds=60)) as address, ThreadPoolExecutor(6) as threads:
         asked = [threads.submit(get, address, f"/?{GRADIENT.query}") for _ in range(6)]
         found = sorted(request.result()[0] for request in asked)
     assert found[0] == 200 and found[-1] == 503 and set(found) == {200, 503}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 from shutil import which
 
@@ -19,23 +19,23 @@ from hypothesis import strategies as st
 import tensorgrad as tg
 from tensorgrad.api.results import amount
 from tensorgrad.errors import UnsupportedError
-from tensorgrad.show import derivation_html, derivation_latex, to_html
+from tensorgrad.show import derivation_html, derivation_latex, save_egraph, to_html
 from tensorgrad.show.build import picture
 from tensorgrad.show.channel import Crossing, tracks
 from tensorgrad.show.formula import formula
 from tensorgrad.show.layout import layout
 from tensorgrad.show.page import marked
 from tensorgrad.show.picture import Net, Term
-from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Piece, Scene, Shape
+from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Scene
 from tensorgrad.show.svg import MADE, USED
 from tensorgrad.show.tikz import document
 from tensorgrad.sizes import size
 from tensorgrad.tensor import Convolution, Product, Tensor, Variable
 from tests.drawn import read_back, tensor_of, wires_of_cells, wires_of_curves
+from tests.geometry import assert_drawn_well, assert_legible
 from tests.strategies import products, tensors, variables
 
 NAMES = ("class", "a_b", "x^2", "<&>", "α", "Sigma", "张量", "x" * 40, "$%#{}~\\", '"quoted"')
-EPSILON = 1e-6
 
 
 def chain(length: int) -> Tensor:
@@ -81,6 +81,13 @@ EXAMPLES: dict[str, Tensor] = {
     "two arguments": tg.parse("x[i] ** y[i, j]", let="x : n ; y : n m"),
     "scalars": tg.parse("2 * tr(A) * det(B) * exp(3 * tr(A) * C)", let="A B C : n n"),
     "opaque": tg.function("f", {"out": "p"}, (Variable("X", b="n", a="m"), "a"), (Variable("x", a="n"), "a")),
+    "convolution Jacobian": tg.parse("grad(sum[j, k](conv[i, j, k] * x[j] * w[k]), x[q])", let="x : n ; w : k"),
+    "recursive sketch": tg.parse(
+        "sum[a, b, c, p, q, r, t](M[o, p, c] * N[p, a, b] * S[a, q] * x[q] * R[b, r] * y[r] * Q[c, t] * z[t])",
+        let="M N : d d d ; S R Q : d n ; x y z : n",
+    ),
+    "Gaussian mean": tg.parse("E[x](outer(x, x) @ A @ x)", let="A : n n ; x mu : n ; S : n n pd", if_="x ~ N(mu, S)"),
+    "symmetric of order 4": Variable("C", i="n", j="n", k="n", l="n", facts="symmetric(0,1,2,3)"),
     "identity": tg.parse("I[n]"),
     "number": tg.parse("3"),
     "zero": tg.parse("zeros[n, m]"),
@@ -92,72 +99,25 @@ def scene_of(t: Tensor, metrics: Metrics = PIXELS) -> Scene:
     return layout(picture(t), metrics)
 
 
-def overlap(a: Shape, b: Shape) -> bool:
-    return (
-        a.x < b.x + b.width - EPSILON
-        and b.x < a.x + a.width - EPSILON
-        and a.y < b.y + b.height - EPSILON
-        and b.y < a.y + a.height - EPSILON
-    )
-
-
-def points(piece: Piece) -> list[tuple[float, float]]:
-    """The piece as it is drawn, sampled."""
-    a, b, c, d = piece.controls()
-    found: list[tuple[float, float]] = []
-    for k in range(25):
-        t = k / 24
-        w = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-        found.append(tuple(sum(f * p[axis] for f, p in zip(w, (a, b, c, d), strict=True)) for axis in (0, 1)))  # type: ignore[arg-type]
-    return found
-
-
-def inside(x: float, y: float, s: Shape) -> bool:
-    within = s.x + EPSILON < x < s.x + s.width - EPSILON
-    return within and s.y + EPSILON < y < s.y + s.height - EPSILON
-
-
-def assert_drawn_well(t: Tensor, scene: Scene) -> None:
-    """No two nodes of one box overlap, all lies in its box, no wire runs through a node, every free edge is named."""
-    for a, b in combinations(scene.shapes, 2):
-        if a.parent == b.parent:
-            assert not overlap(a, b), (a, b)
-    for s in scene.shapes:
-        x0, y0, x1, y1 = frame(scene, s.parent)
-        assert x0 - EPSILON <= s.x and s.x + s.width <= x1 + EPSILON, s
-        assert y0 - EPSILON <= s.y and s.y + s.height <= y1 + EPSILON, s
-    for wire in scene.wires:
-        x0, y0, x1, y1 = frame(scene, wire.parent)
-        siblings = [s for s in scene.shapes if s.parent == wire.parent]
-        for piece in wire.pieces:
-            for x, y in points(piece):
-                assert x0 - EPSILON <= x <= x1 + EPSILON and y0 - EPSILON <= y <= y1 + EPSILON, piece
-                for s in siblings:
-                    assert not inside(x, y, s), (piece, s)
-    named = {label.name.text.partition(":")[0] for label in scene.labels if label.role == "edge"}
-    assert {e.partition(":")[0] for e in t.edges} <= named
-
-
-def frame(scene: Scene, parent: int) -> tuple[float, float, float, float]:
-    if parent < 0:
-        return 0.0, 0.0, scene.width, scene.height
-    box = scene.shapes[parent]
-    return box.x, box.y, box.x + box.width, box.y + box.height
-
-
 @pytest.mark.parametrize("t", EXAMPLES.values(), ids=EXAMPLES.keys())
 @pytest.mark.parametrize("metrics", [PIXELS, CELLS], ids=["pixels", "cells"])
 def test_examples_are_drawn_well(t: Tensor, metrics: Metrics) -> None:
     scene = scene_of(t, metrics)
     if metrics is PIXELS:
-        assert_drawn_well(t, scene)
+        assert_drawn_well(scene, t.edges)
+        assert_legible(scene)
     text = tg.to_terminal(t)
     assert all(edge in text for edge in t.edges)
 
 
 @given(tensors())
 def test_random_diagrams_are_drawn_well(t: Tensor) -> None:
-    assert_drawn_well(t, scene_of(t))
+    assert_drawn_well(scene_of(t), t.edges)
+
+
+@given(tensors())
+def test_labels_of_random_diagrams_are_legible(t: Tensor) -> None:
+    assert_legible(scene_of(t))
 
 
 @given(tensors())
@@ -259,7 +219,7 @@ def _is_polynomial(text: str) -> bool:
 )
 def test_five_hundred_operands_are_drawn_or_folded(t: Tensor) -> None:
     scene = scene_of(t)
-    assert_drawn_well(t, scene) if len(scene.shapes) < 100 else None
+    assert_drawn_well(scene, t.edges) if len(scene.shapes) < 100 else None
     folded = [s for s in scene.shapes if s.kind == "folded"]
     assert len(scene.shapes) == 500 if not folded else folded[0].name.text == "… 500 operands"
 
@@ -373,6 +333,9 @@ def test_latex_compiles(engine: str, tmp_path: Path) -> None:
     # Chinese needs fonts that a LaTeX need not have.
     names = Variable("f", edges=dict.fromkeys((n for n in NAMES if n != "张量"), "n"))
     plain = {**EXAMPLES, "names": names}
+    result = tg.simplify("inv(A @ B_2) @ A @ B_2 @ x", let="A B_2 : n n ; x : n", if_="invertible(A)", dims={"n": 9})
+    save_egraph(result.egraph, tmp_path / "egraph.tex")
+    tg.plan("(A - H.T @ H) @ x", {"n": 9}, let="A H : n n ; x : n").save(tmp_path / "plan.tex")
     body = "\n".join(tg.to_tikz(t) for t in plain.values())
     formulas = "\n\n".join(f"${tg.to_latex(t)}$ ${tg.to_latex(t, index_free=False)}$" for t in plain.values())
     for name, source in (
@@ -380,6 +343,7 @@ def test_latex_compiles(engine: str, tmp_path: Path) -> None:
         ("formulas", document(formulas, "\\documentclass{article}\n\\usepackage{amsmath,amssymb}\n")),
     ):
         (tmp_path / f"{name}.tex").write_text(source, encoding="utf-8")
+    for name in ("pictures", "formulas", "egraph", "plan"):
         done = subprocess.run(
             [engine, "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"],
             cwd=tmp_path,

@@ -9,11 +9,14 @@ from tensorgrad.api.profile import RuleProfile, RunProfile
 from tensorgrad.api.prove import prove
 from tensorgrad.api.redundant import Redundancy, redundancy
 from tensorgrad.api.regimes import Regime, Regimes, regimes
-from tensorgrad.api.results import Cost, Plans, PlanStep, Priced, Proof, Result, amount
+from tensorgrad.api.report import Report
+from tensorgrad.api.results import Cost, Plans, Priced, Proof, Result
 from tensorgrad.api.rules import select_rules, unmatched
 from tensorgrad.api.simplify import explain, full_simplify, simplify, simplify_all
 from tensorgrad.calculus import expand
+from tensorgrad.cost import amount
 from tensorgrad.derivation import Derivation, Step
+from tensorgrad.runtime import PlanStep
 
 __all__ = [
     "Benchmark",
@@ -27,6 +30,7 @@ __all__ = [
     "Redundancy",
     "Regime",
     "Regimes",
+    "Report",
     "Result",
     "RuleProfile",
     "RunProfile",

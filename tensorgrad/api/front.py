@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression, symbols_of
-from tensorgrad.api.results import PlanStep, Priced
+from tensorgrad.api.results import Priced
 from tensorgrad.calculus import expand
 from tensorgrad.errors import SizeError
 from tensorgrad.rule import RuleSet, library
@@ -59,9 +59,8 @@ def pareto(
     front: list[Priced] = []
     for _, tensors, found in _by_limit(explored, sizes):
         if not front or found.peak < min(way.peak for way in front):
-            steps = tuple(PlanStep(str(s), s.flops, s.size) for s in found.steps)
             front = [way for way in front if way.flops < found.flops]
-            front.append(Priced(f"form {len(front) + 1}", tensors[0], found.flops, found.peak, steps))
+            front.append(Priced(f"form {len(front) + 1}", tensors[0], found.flops, found.peak, found.steps))
     return front
 
 

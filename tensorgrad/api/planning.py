@@ -8,7 +8,7 @@ from typing import Any
 
 from tensorgrad.api.flatten import flatten
 from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression, symbols_of
-from tensorgrad.api.results import Cost, Plans, PlanStep, Priced
+from tensorgrad.api.results import Cost, Plans, Priced
 from tensorgrad.api.written import Written
 from tensorgrad.calculus import expand
 from tensorgrad.cost import default_dims
@@ -81,11 +81,10 @@ def plan(
     explored = search.simplify(expanded, conditions=conditions, dims=sizes, rules=loaded, seconds=seconds, nodes=nodes)
     (found,) = explored.forms(sizes)
     ours = plan_of(found.tensor, sizes)
-    steps = tuple(PlanStep(str(step), step.flops, step.size) for step in ours.steps)
     return Plans(
         written=_priced("written", Written(expanded, sizes)),
         flattened=_priced("flattened", Written(flat_form(expanded), sizes, merge_all=True)),
-        ours=Priced("ours", found.tensor, ours.flops, ours.peak, steps),
+        ours=Priced("ours", found.tensor, ours.flops, ours.peak, ours.steps),
         dims=sizes,
         seconds=perf_counter() - start,
         rules=found.rules,

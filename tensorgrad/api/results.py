@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+from tensorgrad.cost import amount
 from tensorgrad.derivation import Derivation
+from tensorgrad.runtime import PlanStep
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Expectation, Tensor
 
@@ -16,27 +18,17 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tensorgrad.api.profile import RunProfile
+    from tensorgrad.api.report import Report
+    from tensorgrad.egraph.explored import Explored
     from tensorgrad.egraph.partial import Assumption
     from tensorgrad.egraph.profile import Tally
     from tensorgrad.numeric import Counterexample
+    from tensorgrad.show import PlanTree
 
 _COLUMNS = ("", "flops", "ratio", "peak", "expression")
 
 Stopped = Literal["goal", "saturated", "stalled", "seconds", "nodes", "rounds"]
 Status = Literal["proved", "refuted", "open", "error"]
-
-
-def amount(value: Poly | int) -> str:
-    """A number of operations or entries as a person reads it.
-
-    >>> amount(5400), amount(54_018_000), amount(Poly.symbol("n") ** 3 * 2)
-    ('5,400', '5.402e+07', '2*n**3')
-    """
-    if isinstance(value, Poly):
-        return str(value)
-    if abs(value) < 1_000_000:
-        return f"{value:,}"
-    return f"{value:.3e}" if abs(value) < 10**300 else f"{Decimal(value):.3e}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +48,7 @@ class Result:
 
     `expanded` is the input after differentiation. `assumed` are the facts that make the input defined, used where
     needed. `verified` is True when input and output agreed on random values, None when that was not tried or not
-    possible (`verified_reason` says).
+    possible (`verified_reason` says). `egraph` is what was explored (`result.egraph.show()`), `report` how that went.
     """
 
     input: Tensor
@@ -73,7 +65,7 @@ class Result:
     classes: int = 0
     nodes: int = 0
     dropped: int = 0
-    egraph: Any = field(default=None, compare=False, repr=False)
+    egraph: Explored = field(compare=False, repr=False, kw_only=True)
 
     @cached_property
     def before(self) -> Cost:
@@ -100,7 +92,14 @@ class Result:
         from tensorgrad.api.planning import operations
         from tensorgrad.api.profile import profile_of
 
-        return profile_of(self.egraph.profile.tallies, self.derivation, lambda t: operations(t, self.dims))
+        return profile_of(self.egraph.graph.profile.tallies, self.derivation, lambda t: operations(t, self.dims))
+
+    @cached_property
+    def report(self) -> Report:
+        """How the search went: nodes and cost round by round, and what each rule did."""
+        from tensorgrad.api.report import Report
+
+        return Report(self.egraph.history, self.profile, "flops" if self.dims else "symbols")
 
     @cached_property
     def integrals(self) -> tuple[Expectation, ...]:
@@ -208,15 +207,6 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanStep:
-    """One pairwise step of a plan: what it computes, its operations, the entries of its result."""
-
-    expression: str
-    flops: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class Priced:
     """One way to compute an expression: the form, its cost and its steps."""
 
@@ -255,7 +245,7 @@ class Plans:
             )
             lines.append(f"{way.name + ' FLOP count':>22}:  {amount(way.flops)}, peak {amount(way.peak)}{ratio}")
         lines += [f"{'rules':>22}:  {', '.join(self.rules) or 'none'}", "-" * 80, f"{'flops':>12} {'size':>12}   step"]
-        lines += [f"{amount(s.flops):>12} {amount(s.size):>12}   {s.expression}" for s in self.ours.steps]
+        lines += [f"{amount(s.flops):>12} {amount(s.size):>12}   {s}" for s in self.ours.steps]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -275,9 +265,41 @@ class Plans:
         ]
 
     def _repr_html_(self) -> str:
-        from tensorgrad.show import table_html
+        from tensorgrad.show import table_html, trees_svg
 
-        return table_html(_COLUMNS, self._rows())
+        return table_html(_COLUMNS, self._rows()) + trees_svg(self.trees)
+
+    @property
+    def trees(self) -> tuple[PlanTree, ...]:
+        """The three ways as trees of contractions, as `show` draws them."""
+        from tensorgrad.show import PlanTree
+
+        return tuple(
+            PlanTree(
+                way.name,
+                f"{amount(way.flops)} flops, peak {amount(way.peak)} entries",
+                way.steps,
+                {v.name: tuple(map(str, v.dims)) for v in way.tensor.variables},
+            )
+            for way in self.columns
+        )
+
+    def show(self) -> None:
+        """Show the three trees side by side: in a notebook as a picture, else as text on stdout."""
+        from tensorgrad.show import show_trees
+
+        show_trees(self.trees)
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture to a file: .svg, .tex, .txt, and with the extra `images` .png and .pdf."""
+        from tensorgrad.show import save_trees
+
+        save_trees(self.trees, path)
+
+    def _repr_svg_(self) -> str:
+        from tensorgrad.show import trees_svg
+
+        return trees_svg(self.trees)
 
     def __rich__(self) -> Table:
         from rich.table import Table

@@ -21,7 +21,7 @@ from tensorgrad.rule import RuleSet, library
 from tensorgrad.tensor import Tensor
 
 if TYPE_CHECKING:
-    from tensorgrad.egraph.exploration import Exploration
+    from tensorgrad.egraph.exploration import Exploration, Form
     from tensorgrad.egraph.pricing import Objective
 
 Goal = Literal["flops", "memory", "time"]
@@ -40,12 +40,14 @@ def simplify(
     verify: bool = False,
     objective: Goal = "flops",
     rates: Rates | None = None,
+    follow: bool = False,
 ) -> Result:
     """The simplest tensor found that equals `expression`; with `dims`, a size for each symbol, the cheapest.
 
     Args: a tensor, or a text with declarations `let`; facts `if_`; rules, by default the library; budgets, which end
     the search with the best form so far (`stopped` says so); `verify`, to compare with the input on random values;
-    `objective`, what is cheap: operations, the most entries alive at one time, or time at the `rates` of a device.
+    `objective`, what is cheap: operations, the most entries alive at one time, or time at the `rates` of a device;
+    `follow`, to note the cost of the best form after every round, for `report` (which takes time of the search).
     Raises NotationError, SizeError, FactError for bad input, UnsupportedError for what cannot be computed yet, and
     UnsoundError when a rule or fact is wrong.
 
@@ -63,6 +65,7 @@ def simplify(
         verify=verify,
         objective=objective,
         rates=rates,
+        follow=follow,
     )[0]
 
 
@@ -78,6 +81,7 @@ def simplify_all(
     verify: bool = False,
     objective: Goal = "flops",
     rates: Rates | None = None,
+    follow: bool = False,
 ) -> list[Result]:
     """The cheapest forms of several tensors together: in one e-graph, parts that they share paid once.
 
@@ -109,6 +113,7 @@ def simplify_all(
         rules=rules if rules is not None else library(),
         seconds=seconds,
         nodes=nodes,
+        follow=follow,
     )
     forms = explored.forms(
         sizes if sizes or objective != "flops" else None, _measure(explored, sizes, objective, rates)
@@ -118,14 +123,14 @@ def simplify_all(
     for (t, _), plain, form, own in zip(read, expanded, forms, leaves, strict=True):
         derivation = form.derivation.framed(t, plain, form.tensor, form.tensor, (own, ()))
         verdict = compare(t, plain, form.tensor, conditions) if verify else Verdict(None, "not asked for")
-        found.append(_result(t, plain, form.tensor, derivation, sizes, elapsed, verdict, explored))
+        found.append(_result(t, plain, form, derivation, sizes, elapsed, verdict, explored))
     return found
 
 
 def _result(
     t: Tensor,
     plain: Tensor,
-    form: Tensor,
+    form: Form,
     derivation: Derivation,
     sizes: Mapping[str, int],
     elapsed: float,
@@ -135,7 +140,7 @@ def _result(
     return Result(
         input=t,
         expanded=plain,
-        tensor=_remembering(form, derivation),
+        tensor=_remembering(form.tensor, derivation),
         dims=sizes,
         seconds=elapsed,
         stopped=explored.stopped,
@@ -147,7 +152,7 @@ def _result(
         classes=explored.classes,
         nodes=explored.nodes,
         dropped=explored.dropped,
-        egraph=explored.graph,
+        egraph=form.egraph,
     )
 
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tensorgrad.api.results import Cost, PlanStep
+from tensorgrad.api.results import Cost
 from tensorgrad.cost import default_dims
 from tensorgrad.numeric import size_symbols
-from tensorgrad.runtime import Plan
+from tensorgrad.runtime import Plan, PlanStep
 from tensorgrad.runtime import plan as plan_of
 from tensorgrad.sizes import ZERO, Poly
 from tensorgrad.tensor import (
@@ -111,7 +111,9 @@ class Written:
                 shown[step.name] = f"t{count}"
                 text = re.sub(r"\b[a-z]\w*\b", lambda m: shown.get(m.group(), m.group()), step.expression)  # noqa: B023
                 times = f"  ({piece.uses} times)" if piece.uses > 1 else ""
-                found.append(PlanStep(f"t{count} = {text}{times}", step.flops * piece.uses, step.size))
+                inputs = tuple(dict.fromkeys(shown.get(name, name) for name in step.inputs))
+                flops = step.flops * piece.uses
+                found.append(PlanStep(f"t{count}", f"{text}{times}", flops, step.size, inputs, step.shape))
             piece.name = f"t{count}" if piece.plan.steps else next(iter(shown.values()), str(piece.tensor))
         return tuple(found)
 

@@ -104,7 +104,7 @@ def result_json(result: Result, text: str) -> dict[str, Any]:
 
 
 def _step_json(step: PlanStep) -> dict[str, Any]:
-    return {"expression": step.expression, "flops": step.flops, "size": step.size}
+    return {"expression": str(step), "flops": step.flops, "size": step.size}
 
 
 def priced_json(way: Priced) -> dict[str, Any]:

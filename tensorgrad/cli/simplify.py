@@ -24,6 +24,12 @@ from tensorgrad.cli.output import print_json, print_profile, profile_json, resul
 @time_option
 @json_option
 @profile_option
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Write how the search went to FILE, .html: nodes and cost by round, rules, the e-graph.",
+)
 @rule_options
 def simplify(
     expression: str,
@@ -33,6 +39,7 @@ def simplify(
     seconds: float,
     as_json: bool,
     profile: bool,
+    report: str | None,
     rules: RuleOptions,
 ) -> None:
     """Differentiate and simplify EXPR: the smallest form, or with --dims the cheapest.
@@ -42,12 +49,24 @@ def simplify(
     tensorgrad simplify "hess(-(y @ log(softmax(x))), x)" --let "x y : n"
     tensorgrad simplify "inv(A @ B) @ A @ B @ x" --let "A B : n n ; x : n" --if "invertible(A), invertible(B)"
     tensorgrad simplify "(A - H.T @ H) @ x" --let "A H : n n ; x : n" --dims n=3000
+    tensorgrad simplify "inv(A @ B) @ A @ B @ x" --let "A B : n n ; x : n" --report search.html
 
     The result is compared with EXPR on random values of small sizes. Exit code: 0, or 2 for bad input.
     """
     from tensorgrad.api import simplify as run
 
-    result = run(expression, let=let, if_=if_, dims=dims, rules=rules.load(), seconds=seconds, verify=True)
+    result = run(
+        expression,
+        let=let,
+        if_=if_,
+        dims=dims,
+        rules=rules.load(),
+        seconds=seconds,
+        verify=True,
+        follow=report is not None,
+    )
+    if report is not None:
+        result.report.save(report, result.egraph, expression)
     if as_json:
         shown = {"profile": profile_json(result.profile)} if profile else {}
         print_json(result_json(result, expression) | shown)

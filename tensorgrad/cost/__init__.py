@@ -7,6 +7,7 @@ Besides: one for each entry of an operand summed over its private edges, one for
 
 from __future__ import annotations
 
+from tensorgrad.cost.amounts import amount
 from tensorgrad.cost.edges import Pair, bits, components, mask_of, path_masks, volume
 from tensorgrad.cost.integrals import QUADRATURE, integral_cost
 from tensorgrad.cost.network import NetworkPlan, Planner, Tree, network_cost
@@ -30,6 +31,7 @@ __all__ = [
     "Planner",
     "Rates",
     "Tree",
+    "amount",
     "application_cost",
     "bits",
     "components",

@@ -8,22 +8,24 @@ from dataclasses import dataclass
 from tensorgrad.derivation import Derivation
 from tensorgrad.diagram.nodes import Ref
 from tensorgrad.egraph.explain import Explainer, derivation
+from tensorgrad.egraph.explored import Explored
 from tensorgrad.egraph.gapless import Connect, Joiner
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.partial import Assumption
 from tensorgrad.egraph.pricing import Objective, Pricing
-from tensorgrad.egraph.saturate import Stopped
+from tensorgrad.egraph.saturate import Round, Stopped
 from tensorgrad.extract import Extraction
 from tensorgrad.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The cheapest form of one tensor, how it is derived, and the rules of that."""
+    """The cheapest form of one tensor, how it is derived, the rules of that, and where in the e-graph it is."""
 
     tensor: Tensor
     derivation: Derivation
     rules: tuple[str, ...]
+    egraph: Explored
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Exploration:
     assumed: tuple[Assumption, ...]
     rounds: int
     dropped: int
+    history: tuple[Round, ...]
     connect: Connect
 
     @property
@@ -69,4 +72,5 @@ class Exploration:
         edges = [t.edges[list(ref[1]).index(p)] for p in range(len(ref[1]))]
         result = extraction.tensor(ref, t.edges)
         joined = Joiner(self.connect, names).joined(t, derivation(steps, edges).steps, result)
-        return Form(result, Derivation(tuple(joined)), names)
+        egraph = Explored(self.graph, self.graph.root(ref[0]), extraction.chosen, self.history)
+        return Form(result, Derivation(tuple(joined)), names, egraph)

@@ -33,6 +33,14 @@ EXPLORED = 64
 """Proposals of undirected identities applied in one round; the rest wait for the next."""
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The e-graph after a round: its live nodes, and the price of the best form then, if that was followed."""
+
+    nodes: int
+    price: int | None
+
+
 @dataclass(slots=True)
 class Saturation:
     """One run of the schedule on one e-graph."""
@@ -46,10 +54,14 @@ class Saturation:
     each_sum: bool = False
     fused: bool = False
     """Stable functions stay closed, unless what they open to is there from the start and may cancel against it."""
-    price: Callable[[], object] | None = None
+    price: Callable[[], list[tuple[int, int] | None]] | None = None
     """The price of the best form so far: when `PATIENCE` waves of factoring have not lowered it, the run ends."""
     waves: int = WAVES
+    follow: bool = False
+    """Whether the price of the best form is noted after every round, which takes an extraction each time."""
     done_rounds: int = 0
+    history: list[Round] = field(default_factory=list["Round"])
+    """The e-graph at first, and after each round."""
     facts: Facts = field(init=False)
     rewriter: Rewriter = field(init=False)
     linear: Linear = field(init=False)
@@ -63,7 +75,7 @@ class Saturation:
     _to_factor: list[Handle] = field(default_factory=list[Handle])
     _to_take_apart: list[Handle] = field(default_factory=list[Handle])
     _seen: int = 1
-    _best: object = None
+    _best: list[tuple[int, int] | None] | None = None
     _idle: int = 0
     _given: frozenset[str] = frozenset()
 
@@ -80,15 +92,22 @@ class Saturation:
         try:
             self.graph.rebuild()
             self._given = frozenset(self.graph.function_names)
+            self._note()
             while self.done_rounds < self.rounds:
                 if self.goal():
                     return "goal"
                 if not self._round():
                     return "goal" if self.goal() else self._why()
                 self.done_rounds += 1
+                self._note()
             return "rounds"
         except BudgetSpentError as spent:
+            self._note()
             return "goal" if self.goal() else spent.args[0]
+
+    def _note(self) -> None:
+        price = self.price()[0] if self.follow and self.price is not None else None
+        self.history.append(Round(len(self.graph.nodes) - len(self.graph.dead), None if price is None else price[0]))
 
     def _why(self) -> Stopped:
         if self._idle >= PATIENCE:

@@ -57,9 +57,13 @@ def explore(
     rules: RuleSet,
     seconds: float = 5.0,
     nodes: int = 20_000,
+    follow: bool = False,
 ) -> Exploration:
     """One e-graph of tensors without derivatives and of what equals them, searched until nothing cheaper comes: by size,
-    or by operations at each of the sizes `dims` (an empty mapping where all sizes are numbers)."""
+    or by operations at each of the sizes `dims` (an empty mapping where all sizes are numbers).
+
+    `follow` notes the price of the best forms after every round.
+    """
     engine = Engine.of(rules, [*tensors, *_expressions(conditions)])
     graph = EGraph(seconds, nodes)
     try:
@@ -75,6 +79,7 @@ def explore(
             each_sum=bool(dims),
             fused=True,
             price=lambda: [Extraction(graph, refs, pricing).cost for pricing in pricings],
+            follow=follow,
         )
         stopped = run.run()
     finally:
@@ -82,7 +87,10 @@ def explore(
     graph.limit *= 2
     graph.deadline = time.monotonic() + 60
     connect = _Connector(tensors, conditions, rules)
-    return Exploration(tuple(tensors), tuple(refs), graph, stopped, assumed, run.done_rounds, run.dropped, connect)
+    history = tuple(run.history)
+    return Exploration(
+        tuple(tensors), tuple(refs), graph, stopped, assumed, run.done_rounds, run.dropped, history, connect
+    )
 
 
 def simplify(

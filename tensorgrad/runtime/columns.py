@@ -45,6 +45,7 @@ def written(t: Tensor, dims: Mapping[str, int] | None = None) -> Plan:
     priced: dict[int, _Priced] = {}
     steps: list[PlanStep] = []
     names: dict[int, Tensor] = {}
+    read: dict[int, tuple[str, ...]] = {}
     kept: list[Tensor] = []
     stack: list[tuple[Tensor, bool]] = [(whole, False)]
     while stack:
@@ -60,11 +61,17 @@ def written(t: Tensor, dims: Mapping[str, int] | None = None) -> Plan:
             continue
         own = group.flops(sizes) if group else _own(node, sizes)
         once = {id(p): priced[id(p)] for p in parts}
+        own_name = (node.name,) if isinstance(node, Variable) else ()
+        read[id(node)] = tuple(dict.fromkeys((*own_name, *(n for p in parts for n in read[id(p)]))))
         priced[id(node)] = _with_parts(own, volume(node.dims, sizes), list(once.values()))
         if own or isinstance(node, Sum | Apply):
             name = f"t{len(steps) + 1}"
-            steps.append(PlanStep(name, str(_shallow(node, group, names)), own, priced[id(node)].size))
+            shape = tuple(map(str, node.dims))
+            steps.append(
+                PlanStep(name, str(_shallow(node, group, names)), own, priced[id(node)].size, read[id(node)], shape)
+            )
             names[id(node)] = Variable(name, edges=node.sizes)
+            read[id(node)] = (name,)
     total = priced[id(whole)]
     largest = max((s.size for s in steps), default=0)
     return Plan((("", t),), sizes, total.flops, total.peak, total.flops, largest, tuple(steps))

@@ -16,12 +16,17 @@ from tensorgrad.tensor import Derivative, Expectation, Tensor, walk
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One step: what it computes (`expression`, called `name`), its operations, and the entries of its result."""
+    """One step: what it computes (`expression`, called `name`), its operations, and the entries of its result.
+
+    `inputs` are the names of the steps and variables it reads, `shape` the sizes of its axes.
+    """
 
     name: str
     expression: str
     flops: int
     size: int
+    inputs: tuple[str, ...] = ()
+    shape: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} = {self.expression}" if self.name else self.expression
@@ -49,6 +54,17 @@ class Plan:
     def expression(self) -> str:
         """The planned expressions in one text."""
         return " ; ".join(str(t) for _, t in self.tensors)
+
+    def show(self) -> None:
+        """Show the steps as a tree of contractions: in a notebook as a picture, else as text on stdout."""
+        from tensorgrad.show import show_trees, tree_of
+
+        show_trees([tree_of(self)])
+
+    def _repr_svg_(self) -> str:
+        from tensorgrad.show import tree_of, trees_svg
+
+        return trees_svg([tree_of(self)])
 
     def __repr__(self) -> str:
         named = [f"{name} = {text_of(t)}" if name else text_of(t) for name, t in self.tensors]
@@ -101,15 +117,21 @@ def of_program(
     """The plan of a program that is already built."""
     names = step_names(program)
     steps: list[PlanStep] = []
+    numbers: set[int] = set()
     flops = largest = 0
     for step in program.steps:
         own = program.flops(step, sizes)
         new = program.new_entries(step, sizes)
         flops += own
         largest = max(largest, new)
-        if isinstance(step, Input) or (isinstance(step, Scale) and not step.inputs):
+        if isinstance(step, Scale) and not step.inputs:
+            numbers.add(step.target)
             continue
-        steps.append(PlanStep(names[step.target], describe(step, names), own, program.entries(step.target, sizes)))
+        if isinstance(step, Input):
+            continue
+        inputs = tuple(dict.fromkeys(names[v] for v in step.inputs if v not in numbers))
+        size, shape = program.entries(step.target, sizes), tuple(map(str, program.dims[step.target]))
+        steps.append(PlanStep(names[step.target], describe(step, names), own, size, inputs, shape))
     return Plan(
         tensors, dict(sizes), flops, program.peak(sizes), max(naive, flops), largest, tuple(steps), rules, program
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from tensorgrad.notation import to_index_free
 from tensorgrad.show.build import picture
 from tensorgrad.show.formula import formula, index_latex, latex_of
 from tensorgrad.show.layout import layout
-from tensorgrad.show.scene import CELLS, PIXELS
+from tensorgrad.show.names import Name
+from tensorgrad.show.picture import Picture, Term
+from tensorgrad.show.scene import CELLS, PIXELS, Scene
 from tensorgrad.show.svg import svg
 from tensorgrad.show.terminal import terminal
 from tensorgrad.show.tikz import document, tikz
@@ -34,6 +37,19 @@ def to_svg(t: Tensor) -> str:
     '<svg'
     """
     return svg(layout(picture(t), PIXELS), _title(t))
+
+
+def equation_svg(left: Tensor, right: Tensor) -> str:
+    """Two diagrams with an equals sign between them.
+
+    >>> import tensorgrad as tg
+    >>> A, B = tg.Variable("A", i="n", j="m"), tg.Variable("B", i="n", j="m")
+    >>> equation_svg(A + B, B + A).count("<rect")
+    5
+    """
+    a, b = picture(left), picture(right)
+    drawn = Picture((*a.terms, Term(Name("="), None), *b.terms), a.edges)
+    return svg(layout(drawn, PIXELS), _cut(f"{left} = {right}"))
 
 
 def to_tikz(t: Tensor, standalone: bool = False) -> str:
@@ -73,18 +89,23 @@ def to_latex(t: Tensor, index_free: bool | None = None) -> str:
 
 def save_image(t: Tensor, path: str | Path) -> None:
     """Write the diagram to a file: .svg and .tex always, .png and .pdf with the extra `images`."""
+    save_scene(layout(picture(t), PIXELS), path, _title(t), lambda: to_terminal(t))
+
+
+def save_scene(scene: Scene, path: str | Path, title: str, text: Callable[[], str]) -> None:
+    """Write a scene to a file of the kind that its name says; `text` is for .txt."""
     target = Path(path)
     match target.suffix:
         case ".svg":
-            target.write_text(to_svg(t), encoding="utf-8")
+            target.write_text(svg(scene, title), encoding="utf-8")
         case ".tex":
-            target.write_text(to_tikz(t, standalone=True), encoding="utf-8")
+            target.write_text(document(tikz(scene)), encoding="utf-8")
         case ".txt":
-            target.write_text(to_terminal(t) + "\n", encoding="utf-8")
+            target.write_text(text() + "\n", encoding="utf-8")
         case ".png" | ".pdf":
             from tensorgrad.show.image import save
 
-            save(layout(picture(t), PIXELS), target)
+            save(scene, target)
         case suffix:
             raise UnsupportedError(f"images of the kind {suffix or path}: name a file .svg, .png, .pdf, .tex or .txt")
 
@@ -97,16 +118,24 @@ def to_html(t: Tensor) -> str:
 
 def show(t: Tensor) -> None:
     """Show the diagram: in a notebook as a picture, else as text on stdout."""
+    display_or_print(lambda: to_svg(t), lambda: to_terminal(t))
+
+
+def display_or_print(picture_svg: Callable[[], str], text: Callable[[], str]) -> None:
+    """Display SVG where there is a notebook, else print text."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is not None and getattr(shell, "kernel", None) is not None:
         from IPython.display import SVG, display  # pyright: ignore
 
-        display(SVG(to_svg(t)))
+        display(SVG(picture_svg()))
     else:
-        sys.stdout.write(to_terminal(t) + "\n")
+        sys.stdout.write(text() + "\n")
 
 
 def _title(t: Tensor) -> str:
-    text = str(t)
+    return _cut(str(t))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_TITLE else text[: LONGEST_TITLE - 1] + "…"

@@ -10,7 +10,7 @@ from tensorgrad.show.names import NAMELESS, Name
 from tensorgrad.tensor import Tensor
 
 Side = Literal["L", "R"]
-Kind = Literal["tensor", "symmetric", "dot", "function", "loop", "expectation", "sum", "argument", "folded"]
+Kind = Literal["tensor", "symmetric", "dot", "function", "loop", "expectation", "sum", "argument", "folded", "card"]
 
 
 class End(NamedTuple):

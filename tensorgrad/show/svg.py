@@ -17,8 +17,16 @@ FILLS = {
     "expectation": "#faf5ff",
     "sum": "#f8fafc",
     "argument": "#ffffff",
+    "card": "#ffffff",
 }
-STROKES = {"function": "#c2410c", "loop": "#b91c1c", "expectation": "#7e22ce", "sum": "#94a3b8", "argument": "#94a3b8"}
+STROKES = {
+    "function": "#c2410c",
+    "loop": "#b91c1c",
+    "expectation": "#7e22ce",
+    "sum": "#94a3b8",
+    "argument": "#94a3b8",
+    "card": "#475569",
+}
 USED, MADE = "#fef08a", "#16a34a"
 """Of a derivation: the fill of what the next rule replaces, the outline of what the rule before made."""
 FONT = "font-family=\"'DejaVu Sans', Verdana, 'Noto Sans CJK SC', sans-serif\""

@@ -17,8 +17,9 @@ _STYLES = {
     "expectation": "draw=violet, fill=violet!4",
     "sum": "rounded corners=3pt, dashed, draw=black!45, fill=black!2",
     "argument": "rounded corners=3pt, dashed, draw=black!45, fill=white",
+    "card": "rounded corners=3pt, draw=black!45, fill=white",
 }
-_BOXES = ("function", "loop", "expectation", "sum", "argument")
+_BOXES = ("function", "loop", "expectation", "sum", "argument", "card")
 _COLORS = {"function": "orange!80!black", "loop": "red!70!black", "expectation": "violet"}
 
 PREAMBLE = r"""\documentclass[tikz,border=4pt]{standalone}
