@@ -15,7 +15,7 @@ from tensorgrad.egraph.graph import EGraph
 from tensorgrad.errors import BudgetError, FactError, SizeError
 from tensorgrad.numeric import SamplingError
 from tensorgrad.numeric.sample import condition_tensors, names_of
-from tensorgrad.tensor import Tensor
+from tensorgrad.tensor import Derivative, Expectation, Tensor, walk
 
 LARGEST = 4096
 
@@ -23,12 +23,14 @@ LARGEST = 4096
 def instance(tensors: Sequence[Tensor], conditions: Sequence[Any], seed: int) -> tuple[dict[str, Any], dict[str, int]]:
     """Random values of every name, facts and conditions honoured, on distinct small sizes.
 
-    Which symbol has which size is tried in turn: `U : n k orthonormal` exists for n >= k only.
+    Which symbol has which size is tried in turn: `U : n k orthonormal` exists for n >= k only, and `inv(X.T @ X)` too;
+    sizes at which the tensors have finite values are preferred.
     """
     everything = [*tensors, *condition_tensors(conditions)]
     variables, functions = names_of(everything)
     symbols = numeric.size_symbols(*everything)
     last: Exception | None = None
+    first: tuple[dict[str, Any], dict[str, int]] | None = None
     for order in permutations(range(len(symbols))) if len(symbols) < 5 else [tuple(range(len(symbols)))]:
         dims = {s: 2 + k % 3 for s, k in zip(symbols, order, strict=True)}
         try:
@@ -37,8 +39,19 @@ def instance(tensors: Sequence[Tensor], conditions: Sequence[Any], seed: int) ->
         except (SamplingError, FactError, SizeError) as error:
             last = error
             continue
-        return values, dims
+        if all(_finite(t, values, dims) for t in tensors):
+            return values, dims
+        first = first or (values, dims)
+    if first is not None:
+        return first
     raise last or SamplingError("no sizes")
+
+
+def _finite(t: Tensor, values: dict[str, Any], dims: dict[str, int]) -> bool:
+    with np.errstate(all="ignore"):
+        return any(isinstance(n, Derivative | Expectation) for n in walk(t)) or bool(
+            np.isfinite(numeric.evaluate(t, values, dims)).all()
+        )
 
 
 @dataclass

@@ -29,6 +29,9 @@ WAVES = 12
 PATIENCE = 2
 """Waves of factoring without a cheaper form after which a search for one ends."""
 
+SMALL, LOOKS = 250, (4, 8)
+"""From so many nodes on, four looks for a cheaper form, each after growth by an eighth, end a search that found none."""
+
 EXPLORED = 64
 """Proposals of undirected identities applied in one round; the rest wait for the next."""
 
@@ -77,6 +80,9 @@ class Saturation:
     _seen: int = 1
     _best: list[tuple[int, int] | None] | None = None
     _idle: int = 0
+    _next_look: int = SMALL
+    _seen_best: object = None
+    _vain: int = 0
     _given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -100,6 +106,8 @@ class Saturation:
                     return "goal" if self.goal() else self._why()
                 self.done_rounds += 1
                 self._note()
+                if self._grows_in_vain():
+                    return "stalled"
             return "rounds"
         except BudgetSpentError as spent:
             self._note()
@@ -162,6 +170,17 @@ class Saturation:
             return changed
         with timed(FACTORING):
             return self._factor()
+
+    def _grows_in_vain(self) -> bool:
+        """Whether the e-graph has grown by half, beyond `SMALL` nodes, without a cheaper form: rules go on for ever."""
+        nodes = len(self.graph.nodes)
+        if self.price is None or nodes < self._next_look:
+            return False
+        self._next_look = nodes + nodes // LOOKS[1]
+        found = self.price()
+        self._vain = self._vain + 1 if found == self._seen_best else 0
+        self._seen_best = found
+        return self._vain >= LOOKS[0]
 
     def _stalls(self) -> bool:
         """Whether the last waves of factoring brought nothing cheaper."""
