@@ -9,7 +9,6 @@ import torch
 
 import tensorgrad as tg
 
-print(len(tg.library()), "rules, for example")
 for name in ("det-of-product", "woodbury", "logsumexp-of-shift"):
     print(" ", tg.library()[name])
 

@@ -132,6 +132,8 @@ CASES: list[tuple[str, tg.Tensor, Reference, tuple[str, ...] | str]] = [
     ("pinv", F.pinv(X), lambda d: torch.linalg.pinv(d["X"]).T, "ij"),
     ("adjugate", F.adjugate(A), lambda d: (torch.linalg.inv(d["A"]) * torch.linalg.det(d["A"])).T, "ij"),
     ("expm", F.expm(A), lambda d: torch.linalg.matrix_exp(d["A"]), "ij"),
+    ("sinm", F.sinm(A), lambda d: (torch.linalg.matrix_exp(1j * d["A"])).imag, "ij"),
+    ("cosm", F.cosm(A), lambda d: (torch.linalg.matrix_exp(1j * d["A"])).real, "ij"),
     ("logm", F.expm(F.logm(A)), lambda d: d["A"], "ij"),
     ("sqrtm", F.sqrtm(A) @ F.sqrtm(A).rename(i="j", j="k"), lambda d: d["A"], "ik"),
     ("cholesky", F.cholesky(S), lambda d: torch.linalg.cholesky(symmetric_part(d["S"])), "ij"),

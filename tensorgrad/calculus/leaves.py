@@ -231,6 +231,13 @@ def leaves(
     found = Leaves(known=tuple(known), used=used)
     for line in lines:
         node = peel(line.left, {e: e for e in line.left.edges})[0]
-        if isinstance(node, Derivative) or (isinstance(node, Apply) and node.function.derivative):
+        if isinstance(node, Derivative) or _defines(node):
             found.read(line)
     return found
+
+
+def _defines(node: Tensor) -> bool:
+    """Whether it is d(f)(x) for a name x: an identity such as d(erf)(-x) = d(erf)(x) is none."""
+    return (
+        isinstance(node, Apply) and bool(node.function.derivative) and isinstance(peel(node.args[0], {})[0], Variable)
+    )

@@ -30,7 +30,9 @@ class Condition:
 
     def __str__(self) -> str:
         if self.law is not None:
-            return f"{self.tensor} ~ {self.law.kind}({', '.join(map(str, self.law.parameters))})"
+            from tensorgrad.notation.printer import to_positional
+
+            return f"{self.tensor} ~ {self.law.kind}({', '.join(map(to_positional, self.law.parameters))})"
         if self.fact is not None:
             return f"{self.fact}({self.tensor})"
         return f"{self.tensor} = {self.right}"

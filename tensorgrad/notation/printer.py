@@ -100,6 +100,18 @@ def to_text(t: Tensor) -> str:
     return _print(t, t.edges)
 
 
+def to_positional(t: Tensor) -> str:
+    """The tensor with the axes in the order of `t.edges`: matrix notation, or `ten[i, j, k](...)` where there is none.
+
+    >>> from tensorgrad import Variable
+    >>> to_positional(Variable("A", i="n", j="m") @ Variable("x", j="m"))
+    'A @ x'
+    """
+    plain = plain_convolutions(ungrouped_everywhere(t))
+    printer = Printer(plain)
+    return printer.run(ordered(printer, plain, plain.edges)).s
+
+
 def to_exact_text(t: Tensor) -> str:
     """`repr(t)`: text that reads back as the same tensor, given `t.declarations`.
 
