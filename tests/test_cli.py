@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -586,3 +587,23 @@ def test_options_stay_options(tmp_path: Path) -> None:
     done = run("simplify", "-A @ x", "--lett", "A : n n")
     assert done.exit_code == 2 and "No such option" in done.stderr
     assert run("simplify", "x", "--let", "x : n", "--time", "-1").exit_code == 2
+
+
+def test_regimes_say_where_which_form_is_cheapest() -> None:
+    found = run("regimes", "A @ v", "--let", "A : n n ; U V : n r ; v : n", "--if", "A = U @ V.T")
+    assert found.exit_code == 0
+    assert "n < 2*r" in found.output
+    assert "U @ V.T @ v" in found.output
+    front = run("regimes", "(A @ B + A @ C) @ x", "--let", "A B C : n n ; x : n", "--dims", "n=1000")
+    assert front.output.index("A @ (B + C) @ x") < front.output.index("A @ (C @ x + B @ x)")
+
+
+def test_an_objective_can_be_memory() -> None:
+    options = ["--let", "A B C : n n ; x : n", "--dims", "n=1000"]
+    found = run("simplify", "(A @ B + A @ C) @ x", *options, "--objective", "memory")
+    assert found.output.startswith("A @ (C @ x + B @ x)")
+    assert run("simplify", "A @ x", "--let", "A : n n ; x : n", "--objective", "memory").exit_code == 2
+
+
+def test_rates_are_measured() -> None:
+    assert re.fullmatch(r"Rates\(flops=\S+, bytes=\S+, call=\S+\)\n", run("bench", "--calibrate").output)

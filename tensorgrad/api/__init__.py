@@ -16,7 +16,7 @@ from tensorgrad.api.simplify import explain, full_simplify, simplify, simplify_a
 from tensorgrad.calculus import expand
 from tensorgrad.cost import amount
 from tensorgrad.derivation import Derivation, Step
-from tensorgrad.runtime import PlanStep
+from tensorgrad.runtime import PlanStep, measured_rates
 
 __all__ = [
     "Benchmark",
@@ -44,6 +44,7 @@ __all__ = [
     "grad",
     "hvp",
     "measure",
+    "measured_rates",
     "pareto",
     "parse_dims",
     "plan",

@@ -18,19 +18,26 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--only", multiple=True, metavar="ID", help="Only expressions with this id or glob (repeatable).")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write JSON.")
+@click.option("--calibrate", is_flag=True, help="Measure this machine's rates for objective='time', and nothing else.")
+@click.option("--device", default="cpu", metavar="DEVICE", help="What --calibrate measures.  [default: cpu]")
 @click.pass_context
-def bench(ctx: click.Context, only: tuple[str, ...], json_file: str | None) -> None:
+def bench(ctx: click.Context, only: tuple[str, ...], json_file: str | None, calibrate: bool, device: str) -> None:
     """Price the benchmark expressions as written, flattened and in our form, and check that the three agree.
 
     \b
     tensorgrad bench
     tensorgrad bench --only "kron*" --json kron.json
+    tensorgrad bench --calibrate
 
     Costs are counted at the sizes of the benchmark, which are never allocated; values are compared at small, pairwise
     different sizes. Exit code: 0 when all agree, 1 when not.
     """
-    from tensorgrad.api import benchmarks, measure
+    from tensorgrad.api import benchmarks, measure, measured_rates
 
+    if calibrate:
+        rates = measured_rates(device)
+        click.echo(f"Rates(flops={rates.flops:.3g}, bytes={rates.bytes:.3g}, call={rates.call:.2g})")
+        return
     expressions = benchmarks()
     chosen = [e for e in expressions if not only or any(fnmatchcase(e.id, pattern) for pattern in only)]
     if not chosen:

@@ -16,6 +16,7 @@ from tensorgrad.cli.explain import explain
 from tensorgrad.cli.plan import plan
 from tensorgrad.cli.playground import playground
 from tensorgrad.cli.prove import prove
+from tensorgrad.cli.regimes import regimes
 from tensorgrad.cli.simplify import simplify
 from tensorgrad.cli.theorems import theorems
 from tensorgrad.errors import TensorgradError
@@ -79,5 +80,5 @@ def main() -> None:
     """
 
 
-for _command in (simplify, prove, theorems, explain, draw, check, plan, bench, playground):
+for _command in (simplify, prove, theorems, explain, draw, check, plan, regimes, bench, playground):
     main.add_command(_command)

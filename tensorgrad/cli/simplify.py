@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from tensorgrad.cli.command import ExpressionCommand
@@ -25,6 +27,12 @@ from tensorgrad.cli.output import print_json, print_profile, profile_json, resul
 @json_option
 @profile_option
 @click.option(
+    "--objective",
+    type=click.Choice(["flops", "memory", "time"]),
+    default="flops",
+    help="What is cheap, with --dims: operations, peak memory, or time at the rates of two CPU cores.",
+)
+@click.option(
     "--report",
     type=click.Path(dir_okay=False, writable=True),
     metavar="FILE",
@@ -39,6 +47,7 @@ def simplify(
     seconds: float,
     as_json: bool,
     profile: bool,
+    objective: Literal["flops", "memory", "time"],
     report: str | None,
     rules: RuleOptions,
 ) -> None:
@@ -63,6 +72,7 @@ def simplify(
         rules=rules.load(),
         seconds=seconds,
         verify=True,
+        objective=objective,
         follow=report is not None,
     )
     if report is not None:

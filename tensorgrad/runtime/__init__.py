@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tensorgrad.runtime.calibration import measured_rates
     from tensorgrad.runtime.contraction import contract, contract_plan, contract_sum
     from tensorgrad.runtime.optimization import Optimized, optimize
     from tensorgrad.runtime.planning import Plan, PlanStep, plan
@@ -22,6 +23,7 @@ _LAZY = {
     "contract_plan": "tensorgrad.runtime.contraction",
     "contract_sum": "tensorgrad.runtime.contraction",
     "evaluate": "tensorgrad.runtime.step",
+    "measured_rates": "tensorgrad.runtime.calibration",
     "optimize": "tensorgrad.runtime.optimization",
     "plan": "tensorgrad.runtime.planning",
 }
@@ -37,6 +39,7 @@ __all__ = [
     "contract_plan",
     "contract_sum",
     "evaluate",
+    "measured_rates",
     "optimize",
     "plan",
 ]
