@@ -1,6 +1,6 @@
 """Which theorems need which rule: proved with the library, not proved without the rule. Kept in `theorems/needs.json`.
 
-`python -m tests.needs [RULE...]` finds them anew for these rules, or for those that have none (minutes). It prints the rules
+`python -m tests.needs [RULE...]` finds them anew for these rules, or for those that are new (minutes). It prints the rules
 without a theorem that needs them.
 """
 
@@ -89,7 +89,7 @@ def main(asked: list[str]) -> int:
         for rule in used:
             at_work.setdefault(rule, []).append(name)
     for rule in library():
-        if rule.name not in asked and (asked or found.get(rule.name)):
+        if rule.name not in asked and (asked or rule.name in found):
             continue
         kept: list[str] = []
         for number, name in enumerate(likely(rule, at_work)):
