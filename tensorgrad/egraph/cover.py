@@ -283,14 +283,15 @@ def _pieces(
 ) -> Iterator[tuple[Ref, tuple[int, ...]]]:
     """The sub-diagrams that a variable may stand for: its own edges as axes in order, then the lifted edges it touches.
 
-    Where several of its axes are one edge, as in `diag(A)`, the legs on that edge are dealt out to them, if they are as
-    many; else the variable is diagonal.
+    Where several of its axes are one edge of the pattern, as in `diag(A)`, the legs on that edge are dealt out to them,
+    if they are as many; else, as where `-A` is read off a diagonal matrix, the variable is diagonal.
     """
     node = problem.node
     legs = [list(node.operands[k][1]) for k in operands]
-    own = [edges[e] for e in problem.pattern.operands[variable][1]]
+    stated = problem.pattern.operands[variable][1]
+    own = [edges[e] for e in stated]
     dims = list(node.dims)
-    repeated = next((f for f in own if own.count(f) > 1), None)
+    repeated = next((edges[e] for e in stated if stated.count(e) > 1), None)
     slots = [(k, a) for k, ls in enumerate(legs) for a, f in enumerate(ls) if f == repeated]
     choices = [list(slots)]
     if repeated is not None and own.count(repeated) == len(slots) == 2 and repeated not in problem.lifted.values():
