@@ -294,8 +294,8 @@ class _Values:
         return map_arg(output.args[0], self._value)
 
     def _kind(self, node: fx.Node) -> list[Any]:
-        """dtype and device of a node that depends on no variable: those that it has by itself."""
-        made: torch.Tensor = self.runner.run_node(node)
+        """dtype and device of a node that depends on no variable (any more, as in `x - x`): those that it has by itself."""
+        made: torch.Tensor = self._value(node)
         return [made.dtype, made.device]
 
     def _value(self, node: fx.Node) -> Any:
