@@ -206,13 +206,22 @@ def test_nothing_to_gain_leaves_the_function() -> None:
     torch.testing.assert_close(fast(A, B), A @ B)
 
 
+CANCELLING: list[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = [
+    lambda a, x: a @ x - a @ x,
+    lambda a, x: a @ x * 0,
+    lambda a, x: torch.exp(a @ x) * 0 + 1,
+]
+
+
+@pytest.mark.parametrize("function", CANCELLING)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_what_cancels_keeps_its_shape_and_dtype(dtype: torch.dtype) -> None:
+def test_what_cancels_keeps_its_shape_and_dtype(
+    function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], dtype: torch.dtype
+) -> None:
     a, x = torch.randn(30, 40, dtype=dtype), torch.randn(40, dtype=dtype)
-    for function in (lambda a, x: a @ x - a @ x, lambda a, x: a @ x * 0, lambda a, x: torch.exp(a @ x) * 0 + 1):
-        fast = tg.optimize(function, a, x)
-        torch.testing.assert_close(fast(a, x), function(a, x))
-        assert fast(2 * a, x).dtype is dtype
+    fast = tg.optimize(function, a, x)
+    torch.testing.assert_close(fast(a, x), function(a, x))
+    assert fast(2 * a, x).dtype is dtype
 
 
 def test_what_cannot_be_traced_says_so() -> None:
