@@ -321,6 +321,8 @@ def test_values_that_do_not_fit(values: dict[str, torch.Tensor], message: str) -
 def test_what_cannot_be_computed_says_so() -> None:
     with pytest.raises(ValueMismatchError, match="the size n cannot be read off the values of no variables; give it"):
         evaluate(Delta("n", "i"), {})
+    with pytest.raises(ValueMismatchError, match="the size m cannot be read off the values of A; give it"):
+        evaluate(tg.parse("sinh(m) * det(A)", let="A : n n; x : m"), {"A": torch.eye(2)})
     with pytest.raises(ValueMismatchError, match="f is an unknown function and no value was given"):
         evaluate(tg.parse("f(x)", let="x : n; f : function"), {"x": torch.ones(2)})
     with pytest.raises(UnsupportedError, match="expectation"):

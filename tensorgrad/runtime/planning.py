@@ -11,7 +11,7 @@ from tensorgrad.runtime.build import build
 from tensorgrad.runtime.program import Arrange, Contract, Input, Program, Scale
 from tensorgrad.runtime.text import describe, step_names
 from tensorgrad.sizes import ONE, ZERO, Poly
-from tensorgrad.tensor import Derivative, Expectation, Tensor, walk
+from tensorgrad.tensor import Derivative, Expectation, Scalar, Tensor, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +147,12 @@ def without_derivatives(t: Tensor) -> Tensor:
 
 
 def size_symbols(tensors: Sequence[Tensor]) -> tuple[str, ...]:
-    """The size symbols of some tensors, sorted."""
+    """The size symbols of some tensors, those that are only numbers in them too, sorted."""
     found: set[str] = set()
     for t in tensors:
         for node in walk(t):
-            for dim in node.dims:
+            numbers = (node.value,) if isinstance(node, Scalar) else ()
+            for dim in (*node.dims, *numbers):
                 found.update(dim.symbols)
     return tuple(sorted(found))
 
