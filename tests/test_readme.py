@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import tensorgrad as tg
 from tensorgrad.cli import main
 from tests.test_layers import LAYERS
 
@@ -28,6 +30,13 @@ def test_the_example_prints_what_it_says() -> None:
     done = subprocess.run([sys.executable, "-c", EXAMPLE], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert stripped(done.stdout) == stripped(OUTPUT), f"README should show:\n{done.stdout}"
+
+
+def test_the_sessions_are_true() -> None:
+    text = "\n".join(re.findall(r"```pycon\n(.*?)```", README, re.DOTALL))
+    test = doctest.DocTestParser().get_doctest(text, {"tg": tg}, "README", "README.md", 0)
+    assert len(test.examples) > 2
+    assert doctest.DocTestRunner().run(test).failed == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS)
