@@ -89,7 +89,7 @@ time_option = click.option(
     default=5.0,
     show_default=True,
     metavar="S",
-    help="Seconds to search (for each goal).",
+    help="Seconds to search; of several goals, for each.",
 )
 profile_option = click.option(
     "--profile", is_flag=True, help="Show what each rule did: matches, new nodes, time, its part of the saving."
