@@ -119,3 +119,26 @@ def test_bad_input_is_named() -> None:
         tg.pareto("A @ x", {}, let=LET)
     with pytest.raises(InputError, match="regimes of 7 symbols"):
         tg.regimes("outer(A, B)", let="A : a b c d ; B : f g h")
+
+
+def test_one_name_is_one_variable() -> None:
+    """Else a fact of the one would be used of the other: A - A.T would vanish because another A is symmetric."""
+    plain, symmetric = tg.Variable("A", i="n", j="n"), tg.Variable("A", i="n", j="n", facts="symmetric")
+    said = r"A is two variables, A : n n and A : n n symmetric"
+    with pytest.raises(InputError, match=said):
+        tg.simplify_all([plain - plain.rename(i="j", j="i"), symmetric])
+    with pytest.raises(InputError, match=said):
+        tg.simplify(plain - symmetric)
+    with pytest.raises(InputError, match=said):
+        tg.compile(one=plain, other=symmetric)
+    with pytest.raises(InputError, match="A is two variables, A : n and A : m"):
+        tg.simplify_all([tg.Variable("A", i="n"), tg.Variable("A", i="m")])
+    with pytest.raises(InputError, match="takes a list of expressions"):
+        tg.simplify_all("A @ x", let=LET)
+
+
+def test_rates_are_numbers_above_zero() -> None:
+    with pytest.raises(InputError, match=r"Rates\(flops=0\)"):
+        Rates(flops=0)
+    with pytest.raises(InputError, match="no device 'nope'"):
+        tg.api.measured_rates("nope")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, cast
 
+from tensorgrad.diagram import check_variables
 from tensorgrad.errors import InputError, Place, SizeError
 from tensorgrad.notation import Condition, Scope, parse, parse_conditions, parse_scope
 from tensorgrad.numeric import size_symbols
@@ -56,6 +57,8 @@ def read_expression(expression: Tensor | str, let: str, if_: Conditions) -> tupl
     if not isinstance(if_, str):
         conditions = tuple(if_)
     if isinstance(expression, Tensor):
+        sides = [side for c in conditions for side in (c.tensor, c.right) if side is not None]
+        check_variables([expression, *sides])
         return expression, (*conditions, *equations_of(expression))
     return parse(expression, if_=if_ if isinstance(if_, str) else "", scope=scope), conditions
 

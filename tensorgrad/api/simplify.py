@@ -16,6 +16,7 @@ from tensorgrad.api.verify import verify as compare
 from tensorgrad.calculus import expand
 from tensorgrad.cost import Rates
 from tensorgrad.derivation import Derivation
+from tensorgrad.diagram import check_variables
 from tensorgrad.errors import InputError, SizeError
 from tensorgrad.rule import RuleSet, library
 from tensorgrad.tensor import Tensor
@@ -95,9 +96,12 @@ def simplify_all(
     check_arguments(let, if_, rules, seconds, nodes)
     if objective not in get_args(Goal):
         raise InputError(f"objective={objective!r}: expected one of {', '.join(map(repr, get_args(Goal)))}")
+    if isinstance(expressions, Tensor | str):
+        raise InputError("simplify_all takes a list of expressions; for one there is simplify")
     read = [read_expression(e, let, if_) for e in expressions]
     if not read:
         return []
+    check_variables(t for t, _ in read)
     conditions = tuple({str(c): c for _, own in read for c in own}.values())
     leaves: list[dict[str, None]] = [{} for _ in read]
     expanded = [expand(t, conditions=conditions, used=own) for (t, _), own in zip(read, leaves, strict=True)]

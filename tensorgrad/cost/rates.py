@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tensorgrad.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
@@ -20,6 +22,13 @@ class Rates:
     bytes: float = 1.5e10
     call: float = 4e-6
     entry: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("flops", "bytes", "entry"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"Rates({name}={getattr(self, name)!r}): a rate is a number above 0")
+        if not self.call >= 0:
+            raise InputError(f"Rates(call={self.call!r}): starting an operation takes 0 seconds or more")
 
     def picoseconds(self, flops: int, entries: int) -> int:
         """One operation: the longer of computing and of moving the entries, and its start."""

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from tensorgrad.diagram.expression import expression
 from tensorgrad.diagram.insertion import insert
+from tensorgrad.diagram.naming import check_variables
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
 from tensorgrad.diagram.store import Store
 
-__all__ = ["Application", "Handle", "Leaf", "Network", "Node", "Ref", "Store", "Total", "expression", "insert"]
+__all__ = [
+    "Application",
+    "Handle",
+    "Leaf",
+    "Network",
+    "Node",
+    "Ref",
+    "Store",
+    "Total",
+    "check_variables",
+    "expression",
+    "insert",
+]

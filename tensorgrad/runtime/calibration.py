@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from tensorgrad.cost import Rates
+from tensorgrad.errors import InputError
 
 _RUNS = 9
 _ROWS, _ENTRIES, _CALLS = 1024, 1 << 24, 200
@@ -16,14 +17,17 @@ _ROWS, _ENTRIES, _CALLS = 1024, 1 << 24, 200
 def measured_rates(device: str = "cpu") -> Rates:
     """Operations of a float32 matrix product, bytes of an addition, and the start of a small one, a second each.
 
-    Takes about a second. Raises RuntimeError (of torch) where there is no such device.
+    Takes about a second. Raises InputError where there is no such device.
 
     >>> measured_rates().flops > 1e6
     True
     """
     import torch
 
-    matrix = torch.randn(_ROWS, _ROWS, device=device)
+    try:
+        matrix = torch.randn(_ROWS, _ROWS, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        raise InputError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
     long = torch.randn(_ENTRIES, device=device)
     short = torch.randn(8, device=device)
     settle = torch.cuda.synchronize if torch.device(device).type == "cuda" else lambda: None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.calculus.laws import free_names
-from tensorgrad.diagram import Store, insert
+from tensorgrad.diagram import Store, check_variables, insert
 from tensorgrad.errors import InputError, MemoryLimitError, ValueMismatchError
 from tensorgrad.runtime.compiled import Compiled, Options, Written, compiled
 from tensorgrad.runtime.planning import Plan, all_sizes, size_symbols, without_derivatives
@@ -43,6 +43,7 @@ class Step:
     ) -> None:
         if not tensors:
             raise ValueMismatchError("nothing to compile: name a tensor, compile(loss=t)")
+        check_variables(tensors.values())
         store = Store()
         expanded = {name: without_derivatives(t) for name, t in tensors.items()}
         self._tensors = list(expanded.values())
