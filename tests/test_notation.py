@@ -458,3 +458,10 @@ def test_what_a_person_would_write() -> None:
     assert to_index(t.rename(i0="i")) == "x[i] ** 3 * tanh(x[i]) ** 2"
     hessian = parse("hess(-(y @ log(softmax(x))), x)", let="x y : n").simplify()
     assert str(hessian) == "sum(y) * (diag(softmax(x)) - outer(softmax(x), softmax(x)))"
+
+
+@pytest.mark.parametrize("fact", ["symmetric", "diagonal", "psd", "pd"])
+def test_no_transpose_of_what_is_its_own(fact: str) -> None:
+    t = parse("A @ (8 * S.T @ A @ S @ A @ S + S) @ x", let=f"A : n n symmetric ; S : n n {fact} ; x : n")
+    assert ".T" not in str(t)
+    assert ".T" not in str(t.simplify())

@@ -21,6 +21,9 @@ from tensorgrad.tensor import (
     with_children,
 )
 
+_SYMMETRIC = ("symmetric", "diagonal", "psd", "pd")
+"""Facts by which a matrix is its own transpose."""
+
 
 @dataclass(slots=True)
 class Net:
@@ -154,8 +157,8 @@ def _close(net: Net) -> None:
 
 
 def symmetric(node: Tensor) -> bool:
-    """Whether a matrix is declared symmetric, so that its transpose need not be written."""
-    return isinstance(node, Variable) and node.order == 2 and (node.has("symmetric") or node.has("diagonal"))
+    """Whether a matrix is declared symmetric, by itself or as psd, so that its transpose need not be written."""
+    return isinstance(node, Variable) and node.order == 2 and any(map(node.has, _SYMMETRIC))
 
 
 def ungrouped_everywhere(t: Tensor) -> Tensor:
