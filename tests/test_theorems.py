@@ -11,7 +11,9 @@ from tensorgrad.notation import Claim
 from tensorgrad.notation.claims import parse_file
 
 THEOREMS = Path(__file__).parent / "theorems"
-FILES = "basics estimation factors false inverses learning networks products scalar_functions similar tensors".split()
+FILES = (
+    "basics estimation facts factors false inverses learning networks products scalar_functions similar tensors".split()
+)
 EVERY = 40
 SECONDS = 20.0
 
