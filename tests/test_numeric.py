@@ -640,6 +640,23 @@ def test_cancellation_refutes_nothing(goal: str, let: str, seed: int) -> None:
     assert found is None, str(found)
 
 
+EIGENPAIRS = [
+    ("expm(A) @ expm(A) @ x = exp(2 * lam) * x", "A @ x = lam * x"),
+    ("expm(A @ A) @ x = exp(lam ** 2) * x", "A @ x = lam * x"),
+    ("det(A - lam * I[n]) = 0", "A @ x = lam * x, nonzero(x)"),
+]
+
+
+@pytest.mark.parametrize(("goal", "facts"), EIGENPAIRS)
+@pytest.mark.parametrize("seed", range(3))
+def test_an_equation_that_holds_nearly_refutes_nothing(goal: str, facts: str, seed: int) -> None:
+    """A vector of 1e-13 is an eigenvector of every matrix, up to rounding."""
+    claim = parse_claim(goal, "A : n n ; x : n ; lam : scalar", facts)
+    assert claim.right is not None
+    found = numeric.refute(claim.left, claim.right, claim.conditions, seed=seed)
+    assert found is None, str(found)
+
+
 def test_facts_that_hold_to_the_last_digit_make_no_domain() -> None:
     """O.T @ O is 1e-17 off the diagonal, where a negative power of I is undefined: nothing follows from that."""
     claim = parse_claim("diag((O.T @ O) ** c) = diag(I[m] ** c)", "O : n m orthonormal ; c : scalar")

@@ -137,13 +137,18 @@ class Comparison:
         return worst
 
     def nudges(self, values: Mapping[str, Any], draws: int) -> list[dict[str, Any]]:
-        """The instance with one value at a time moved by about one part in 10**10; zeros and integers stay."""
+        """The instance with one value at a time moved by about one part in 10**10; zeros and integers stay.
+
+        Entries below 1 move by 10**-10: equations among the conditions are solved to an absolute precision only, so
+        an entry of 10**-13 may be a zero.
+        """
         rng = np.random.default_rng(1)
         found: list[dict[str, Any]] = []
         for name, value in values.items():
             if not callable(value) and name not in self.still:
                 array = np.asarray(value, dtype=np.float64)
-                moved = (array * (1 + _NUDGE * rng.standard_normal(array.shape)) for _ in range(draws))
+                size = np.where(array == 0, 0.0, _NUDGE * np.maximum(np.abs(array), 1.0))
+                moved = (array + size * rng.standard_normal(array.shape) for _ in range(draws))
                 found += [{**values, name: m} for m in moved]
         return found
 

@@ -12,7 +12,7 @@ from tensorgrad.function import Function
 from tensorgrad.numeric.construct import FIXED, STYLES, draw
 from tensorgrad.numeric.differences import Differences
 from tensorgrad.numeric.facts import holds
-from tensorgrad.numeric.solve import solve
+from tensorgrad.numeric.solve import distinct, solve
 from tensorgrad.numeric.unknown import smooth
 from tensorgrad.tensor import Apply, Fact, Rename, Tensor, Variable, walk
 
@@ -200,6 +200,9 @@ def admissible(
             left, right = oracle.evaluate(condition.tensor), oracle.evaluate(condition.right)
             order = [condition.right.edges.index(e) for e in condition.tensor.edges]
             if not np.allclose(left, right.transpose(order), rtol=1e-10, atol=1e-10):
+                return False
+            names = {v.name for side in (condition.tensor, condition.right) for v in side.variables}
+            if not distinct(np.asarray(values[name], float) for name in names):
                 return False
     return True
 

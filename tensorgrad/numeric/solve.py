@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ Array = Any
 Equation = tuple[Tensor, Tensor]
 
 _STEPS = 25
+
+SMALLEST = 1e-3
+"""The least size of a tensor that is not zero: equations are solved to an absolute precision."""
 
 
 def solve(
@@ -36,6 +39,12 @@ def solve(
         return found
     moving = [v for v in variables if any(v.name == w.name for pair in equations for t in pair for w in t.variables)]
     return _newton(equations, moving, found, dims)
+
+
+def distinct(arrays: Iterable[Array]) -> bool:
+    """Whether no array is nearly, but not quite, zero: A @ x = lam * x then holds to rounding for every lam."""
+    largest = [float(np.abs(a).max(initial=0.0)) for a in arrays]
+    return all(size == 0 or size >= SMALLEST for size in largest)
 
 
 def _assignment(
@@ -74,7 +83,7 @@ def _newton(
         if not np.isfinite(now).all():
             return None
         if np.abs(now).max() <= 1e-13 * max(1.0, float(np.abs(x).max()) ** 2):
-            return unpack(x)
+            return unpack(x) if distinct(np.split(x, cuts)) else None
         jacobian = np.stack([_directional(residual, x, project(e)) for e in np.eye(len(x))], axis=1)
         if not np.isfinite(jacobian).all():
             return None
