@@ -37,6 +37,8 @@ def sample(t: Tensor, dims: dict[str, int] = DIMS, seed: int = 0) -> dict[str, n
             value = value @ value.T + np.eye(len(value)) * v.has("pd")
         if v.has("symmetric"):
             value = value + value.T
+        if v.has("upper") or v.has("lower"):
+            value = (np.triu if v.has("upper") else np.tril)(value) + 3 * np.eye(len(value))
         values[v.name] = np.abs(value) + 0.1 if v.has("positive") else value
     return values
 
@@ -68,6 +70,20 @@ SOLVED = [
     ("inv(A) @ inv(A) @ x", "A : n n; x : n", ["lu_factor(A)", "lu_solve"]),
     ("inv(K + diag(w)) @ y", "K : n n psd; w : n positive; y : n", ["cholesky("]),
     ("inv(K - S) @ y", "K S : n n pd; y : n", ["linalg.solve("]),
+]
+
+UPPER, LOWER = "R : n n upper; x : n; B : n m", "L : n n lower; x : n; B : n m"
+SOLVED += [
+    ("inv(R) @ x", UPPER, ["solve_triangular(R, x.unsqueeze(-1), upper=True)"]),
+    ("inv(R) @ B", UPPER, ["solve_triangular(R, B, upper=True)"]),
+    ("x @ inv(R)", UPPER, ["solve_triangular(R.T, x.unsqueeze(-1), upper=False)"]),
+    ("inv(R.T) @ x", UPPER, ["solve_triangular(R.T, x.unsqueeze(-1), upper=False)"]),
+    ("B.T @ inv(R)", UPPER, ["solve_triangular(R.T, B, upper=False)"]),
+    (
+        "inv(L) @ x + inv(L.T) @ x",
+        LOWER,
+        ["solve_triangular(L, ", "upper=False)", "solve_triangular(L.T, ", "upper=True)"],
+    ),
 ]
 
 
@@ -368,3 +384,51 @@ def test_limits_and_options_are_checked_before_anything_runs() -> None:
         step(X=torch.empty(100, 3, device="meta"), W=torch.empty(3, 2, device="meta"))
     with pytest.raises(InputError, match="optimizer='best': expected 'auto' or 'cotengra'"):
         tg.compile(out=X @ W, optimizer="best")
+
+
+def test_what_cholesky_takes_to_be_symmetric_is_looked_at() -> None:
+    t = tg.parse("inv(S + c * I[n]) @ x", let="S : n n pd; x : n; c : scalar positive")
+    step, values = tg.compile(value=t), {name: torch.tensor(v) for name, v in sample(t).items()}
+    good = step(values).value
+    skewed = {**values, "S": values["S"] + torch.ones(4, 4).triu(1)}
+    for _ in range(2):  # the first time, and when the kind of the values is known
+        with pytest.raises(ValueMismatchError, match=r"S is declared symmetric .* from its transpose by 1; give"):
+            step(skewed)
+        torch.testing.assert_close(step(values).value, good)
+    with pytest.raises(ValueMismatchError, match="positive definite by what is declared of S is not"):
+        step({**values, "S": -values["S"]})
+    held = tg.compile(value=t, constant=["S", "c"])
+    held.prepare(S=skewed["S"], c=values["c"])
+    with pytest.raises(ValueMismatchError, match="S is declared symmetric"):
+        held(x=values["x"])
+    batch = torch.stack([values["S"], 2 * values["S"]])
+    many = torch.func.vmap(lambda S: step({**values, "S": S}).value)(batch)
+    torch.testing.assert_close(many[0], good)
+
+
+FACTS = [
+    ("A : n n diagonal", torch.ones(3, 3), torch.eye(3)),
+    ("A : n n orthogonal", 2 * torch.eye(3), torch.eye(3).flip(0)),
+    ("A : n n pd", -torch.eye(3), torch.eye(3)),
+    ("A : n positive", torch.tensor([1.0, 0.0]), torch.ones(2)),
+    ("A : n n n symmetric(0,1)", torch.arange(8.0).reshape(2, 2, 2), torch.ones(2, 2, 2)),
+]
+
+
+@pytest.mark.parametrize(("let", "bad", "good"), FACTS, ids=[f[0] for f in FACTS])
+def test_facts_of_values_are_looked_at_when_asked(let: str, bad: torch.Tensor, good: torch.Tensor) -> None:
+    t = tg.parse("2 * A", let=let)
+    looks = tg.compile(out=t, check_facts=True)
+    torch.testing.assert_close(looks(A=good).out, 2 * good)
+    with pytest.raises(ValueMismatchError, match=r"A is declared .*, the value given is not"):
+        looks(A=bad)
+    torch.testing.assert_close(tg.compile(out=t)(A=bad).out, 2 * bad)
+
+
+def test_an_output_that_is_an_input_is_that_tensor() -> None:
+    X = Variable("X", i="n", j="m")
+    value = torch.ones(2, 3)
+    found = tg.compile(same=X, turned=X.rename(i="j", j="i"), more=2 * X)(X=value)
+    assert found.same is value
+    assert found.turned.data_ptr() == value.data_ptr()
+    assert found.more.data_ptr() != value.data_ptr()

@@ -10,7 +10,7 @@ from tensorgrad.diagram import Application, Leaf, Network, Ref, Store, Total
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.runtime.attention import attended
 from tensorgrad.runtime.coefficients import Term, settled
-from tensorgrad.runtime.definite import definite_values
+from tensorgrad.runtime.definite import definite_values, triangular_values
 from tensorgrad.runtime.orientation import oriented
 from tensorgrad.runtime.program import (
     Add,
@@ -48,7 +48,8 @@ def build(
     What depends on the variables `constant` alone is free.
     """
     builder = _Builder(store, sizes, share, optimizer, constant)
-    program = solved(builder.build(outputs), definite_values(store, builder.values))
+    program = builder.build(outputs)
+    program = solved(program, definite_values(store, builder.values), triangular_values(store, builder.values))
     return oriented(attended(program))
 
 

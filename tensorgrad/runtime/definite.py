@@ -1,4 +1,5 @@
-"""Which matrices of a program are positive definite because of how they are made: Cholesky may factor them."""
+"""Which matrices of a program are positive definite because of how they are made: Cholesky may factor them; and which
+are triangular."""
 
 from __future__ import annotations
 
@@ -113,3 +114,20 @@ def definite_values(store: Store, values: dict[int, int]) -> frozenset[int]:
     """The program's values (handle -> value) that are positive definite matrices."""
     decided = Definiteness(store)
     return frozenset(v for h, v in values.items() if h > FLAT and decided.definite(h) == 2)
+
+
+def triangular_values(store: Store, values: dict[int, int]) -> dict[int, bool]:
+    """The program's values that are triangular matrices, as declared or made by Cholesky, and whether the upper half is
+    theirs."""
+    found: dict[int, bool] = {}
+    for handle, value in values.items():
+        node = store.nodes[handle] if handle > FLAT else None
+        if len(store.dims[handle]) != 2:
+            continue
+        if isinstance(node, Leaf) and isinstance(node.tensor, Variable):
+            facts = {f.name for f in node.tensor.facts}
+            if facts & {"upper", "lower"}:
+                found[value] = "upper" in facts
+        elif isinstance(node, Application) and node.function.known and node.function.name == "cholesky":
+            found[value] = False
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tensorgrad.runtime.program import Call, Contract, Legs, Library, Operand, Program, Step
+from tensorgrad.runtime.program import Call, Contract, Input, Legs, Library, Operand, Program, Step
 from tensorgrad.sizes import Poly
 
 _DIAGONAL = "diagonal(dim1=-2, dim2=-1)"
@@ -42,16 +42,39 @@ class _Matrix:
     """Calls of the inverse whose entries are needed."""
 
 
-def solved(program: Program, definite: frozenset[int]) -> Program:
-    """The program without inverses where solves will do; `definite` are the values that Cholesky may factor."""
+def solved(program: Program, definite: frozenset[int], triangular: Mapping[int, bool]) -> Program:
+    """The program without inverses where solves will do; `definite` are the values that Cholesky may factor, `triangular`
+    those that need no factorisation, and whether they are upper triangular."""
     matrices = _matrices(program)
     replaced: dict[int, list[Step]] = {}
     for matrix in matrices:
+        if matrix.value in triangular:
+            _substitute(program, matrix, triangular[matrix.value], replaced)
+            continue
         _replace(program, matrix, matrix.value in definite, replaced)
     if not replaced:
         return program
     steps = [new for k, step in enumerate(program.steps) for new in replaced.get(k, [step])]
     return Program(steps, program.dims, program.outputs)
+
+
+def factored_halves(program: Program, facts: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """The matrices (by name, with their declared facts) that Cholesky takes to be symmetric, alone or within a sum."""
+    reads = {s.target: s.inputs for s in program.steps}
+    names = {s.target: s.name for s in program.steps if isinstance(s, Input)}
+    found: dict[str, None] = {}
+    stack = [v for s in program.steps if isinstance(s, Library) and s.call == _CHOLESKY["factor"] for v in s.inputs]
+    seen: set[int] = set()
+    while stack:
+        value = stack.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        stack += reads[value]
+        name = names.get(value, "")
+        if facts.get(name, frozenset()) & {"pd", "psd", "symmetric"}:
+            found[name] = None
+    return tuple(sorted(found))
 
 
 def _matrices(program: Program) -> list[_Matrix]:
@@ -139,6 +162,18 @@ def _replace(program: Program, matrix: _Matrix, definite: bool, replaced: dict[i
         replaced[k] = [_solve(contract, call, matrix, factor, texts)]
 
 
+def _substitute(program: Program, matrix: _Matrix, upper: bool, replaced: dict[int, list[Step]]) -> None:
+    """Solves with a triangular matrix, by substitution; where the value's first axis is the column it is transposed."""
+    upper = upper == (matrix.labels.index(-1) < matrix.labels.index(-2))
+    for k in matrix.calls:
+        if _name(program.steps[k]) == "inv" and k not in matrix.kept:
+            replaced[k] = []
+    for k, of in matrix.solves.items():
+        contract, call = program.steps[k], program.steps[of]
+        assert isinstance(contract, Contract) and isinstance(call, Call)
+        replaced[k] = [_solve(contract, call, matrix, -1, _LU, upper)]
+
+
 def _name(step: Step) -> str:
     assert isinstance(step, Call)
     return step.function.name
@@ -172,7 +207,10 @@ def _of_factor(program: Program, call: Call, matrix: _Matrix, factor: int, text:
     return Library(call.target, text, (Operand(factor, order),), (order,), produced, produced, dims, price)
 
 
-def _solve(step: Contract, call: Call, matrix: _Matrix, factor: int, texts: Mapping[str, str]) -> Library:
+def _solve(
+    step: Contract, call: Call, matrix: _Matrix, factor: int, texts: Mapping[str, str], upper: bool | None = None
+) -> Library:
+    """A solve by a factor, or without one (-1); with `upper` the matrix is upper (or lower) triangular."""
     inverse, other = _sides(step, call)
     batch, (column, row) = inverse.axes[:-2], inverse.axes[-2:]
     transposed = column not in step.kept
@@ -190,7 +228,10 @@ def _solve(step: Contract, call: Call, matrix: _Matrix, factor: int, texts: Mapp
         first = Operand(matrix.value, tuple(edges[b] if b < 0 else batch[b] for b in matrix.labels))
         order, text = (*batch, summed, left), "torch.linalg.solve({0}, {1})"
         prices = ((Fraction(2, 3), (*size, summed)), price)
-    if not extra and (batch or factor >= 0):
+        if upper is not None:
+            text = f"torch.linalg.solve_triangular({{0}}, {{1}}, upper={upper is not transposed})"
+            prices = ((Fraction(1), (*size, *extra)),)
+    if not extra and (batch or factor >= 0 or upper is not None):
         text = text.replace("{1}", "{1}.unsqueeze(-1)") + ".squeeze(-1)"
     produced = (*batch, left, *extra)
     return Library(step.target, text, (first, other), (order, right), produced, step.kept, step.dims, prices)

@@ -13,7 +13,16 @@ from tensorgrad.errors import InputError, MemoryLimitError, ValueMismatchError
 from tensorgrad.runtime.compiled import Compiled, Options, Written, compiled
 from tensorgrad.runtime.planning import Plan, all_sizes, size_symbols, without_derivatives
 from tensorgrad.runtime.slices import entries_of
-from tensorgrad.runtime.values import check_finite, check_names, read_sizes, require_covariances, to_torch
+from tensorgrad.runtime.solves import factored_halves
+from tensorgrad.runtime.values import (
+    check_facts,
+    check_finite,
+    check_names,
+    check_symmetric,
+    read_sizes,
+    require_covariances,
+    to_torch,
+)
 from tensorgrad.tensor import Apply, Tensor, Variable, walk
 
 if TYPE_CHECKING:
@@ -40,6 +49,7 @@ class Step:
         options: Options = Options(),  # noqa: B008  (immutable)
         memory_limit: Any = None,
         finite: bool = False,
+        facts: bool = False,
     ) -> None:
         if not tensors:
             raise ValueMismatchError("nothing to compile: name a tensor, compile(loss=t)")
@@ -58,13 +68,15 @@ class Step:
         self._options = options
         self._memory_limit = memory_limit
         self._finite = finite
+        self._facts = facts
         self._symbols = size_symbols(self._tensors)
         self._fixed = dims is not None
         self._compiled: dict[tuple[int, ...], Compiled] = {}
         self._names = tuple(found)
-        self._plain = not (self.functions or options.constant or finite)
+        self._plain = not (self.functions or options.constant or finite or facts)
         self._ready: dict[Hashable, tuple[Compiled, dict[str, int]]] = {}
         """Kinds of tensors that were looked at once: what runs for them, and their sizes."""
+        self._factored: dict[int, tuple[str, ...]] = {}
         self._constants: dict[str, Any] = {}
         self._held: tuple[Compiled, Sequence[Any]] | None = None
         self._result = namedtuple("Result", list(tensors))  # type: ignore[misc]
@@ -118,6 +130,7 @@ class Step:
             check_names(given, [*(v.name for v in self.variables), *self.functions])
             return self.run(given, {})
         self._current, sizes = ready
+        check_symmetric(self._halves(), given)
         return self._result(*self._execute(given, {}, sizes))
 
     def _kind(self, given: Mapping[str, Any]) -> Hashable:
@@ -159,8 +172,13 @@ class Step:
             )
         if self._finite:
             check_finite(self.variables, tensors)
+        if self._facts:
+            check_facts(self.variables, tensors)
         if not self._fixed:
             self._current = self._compile(sizes)
+        # Constants are looked at when they are new, not in every call.
+        held = self._options.constant if self._held is not None else ()
+        check_symmetric([name for name in self._halves() if name not in held], tensors)
         if self._memory_limit is not None:
             self._check_memory(tensors)
         kind = self._kind(given) if not dims else None
@@ -179,9 +197,26 @@ class Step:
                 self._held = (now, now.prepare(*_arguments(now.before, tensors, {}, sizes)))
             held = dict(zip(now.before.program.outputs, self._held[1], strict=True))
             return now.function(*_arguments(now.source, {**tensors, **held}, functions, sizes))
+        except RuntimeError as error:  # LinAlgError, which torch does not export
+            if "linalg.cholesky: " not in str(error):
+                raise
+            declared = ", ".join(self._halves()) or "the variables"
+            raise ValueMismatchError(
+                f"a matrix that is positive definite by what is declared of {declared} is not, with these values: {error}"
+            ) from None
         except ZeroDivisionError:
             empty = ", ".join(f"{s} = 0" for s, n in sizes.items() if not n)
             raise ValueMismatchError(f"the expression divides by a size that is 0 here ({empty})") from None
+
+    def _halves(self) -> tuple[str, ...]:
+        """The variables of which the current program's Cholesky factorisations read one half."""
+        found = self._factored.get(id(self._current))
+        if found is None:
+            facts = {v.name: frozenset(f.name for f in v.facts if not f.axes) for v in self.variables if v.order == 2}
+            program = self._current.plan.program
+            found = () if program is None else factored_halves(program, facts)
+            self._factored[id(self._current)] = found
+        return found
 
     def _check_memory(self, tensors: Mapping[str, Any]) -> None:
         itemsize = max((t.element_size() for t in tensors.values()), default=8)
@@ -216,6 +251,7 @@ def compile(  # noqa: A001  (the word of torch.compile and jax)
     optimizer: str = "auto",
     memory_limit: Any = None,
     check_finite: bool = False,
+    check_facts: bool = False,
     **tensors: Tensor,
 ) -> Step:
     """Plan tensors together and write them as one PyTorch program: `compile(loss=t, grad=t.grad(W))`.
@@ -224,7 +260,10 @@ def compile(  # noqa: A001  (the word of torch.compile and jax)
     `constant`, variables whose values stay: what depends on them alone is computed once, when they are given, in a call
     or by `step.prepare(X=...)`, and later calls need only the others; `torch_compile`, to run the program as one graph of
     torch.compile (or the name of a backend); `optimizer`, "auto" or "cotengra" for large contractions; `memory_limit`,
-    entries or a text ("2 GB"): what would need more is refused; `check_finite`, to refuse values with NaN.
+    entries or a text ("2 GB"): what would need more is refused; `check_finite`, to refuse values with NaN; `check_facts`,
+    to refuse values without the facts that variables declare. Facts are taken at their word otherwise, but for one: a
+    matrix of which Cholesky reads one half must be symmetric, which is always looked at. An
+    output that is a variable, or a view of one (its transpose), shares its memory, as in torch.
 
     >>> import torch
     >>> X, w = Variable("X", i="n", j="m"), Variable("w", j="m")
@@ -237,7 +276,7 @@ def compile(  # noqa: A001  (the word of torch.compile and jax)
         raise InputError(f"optimizer={optimizer!r}: expected 'auto' or 'cotengra'")
     backend = "inductor" if torch_compile is True else torch_compile or ""
     names = tuple(v if isinstance(v, str) else v.name for v in constant)
-    return Step(tensors, dims, (), Options(names, optimizer, backend), memory_limit, check_finite)
+    return Step(tensors, dims, (), Options(names, optimizer, backend), memory_limit, check_finite, check_facts)
 
 
 def compile_to_callable(*tensors: Tensor) -> Callable[..., Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.errors import ValueMismatchError
+from tensorgrad.numeric import holds
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Expectation, Rename, Tensor, Variable, walk
 
@@ -78,6 +80,37 @@ def check_finite(variables: Sequence[Variable], values: Mapping[str, torch.Tenso
             place = bad.nonzero()[0].tolist()
             where = ", ".join(f"{e}={k}" for e, k in zip(variable.edges, place, strict=True))
             raise ValueMismatchError(f"the value of {variable.name} has NaN" + (f" at {where}" if where else ""))
+
+
+def check_facts(variables: Sequence[Variable], values: Mapping[str, torch.Tensor]) -> None:
+    """ValueMismatchError for a value that has not a fact its variable declares, up to rounding in its dtype."""
+    import torch
+
+    for variable in variables:
+        value = values[variable.name].detach()
+        rounding = torch.finfo(value.dtype).eps
+        array = value.double().cpu().numpy()
+        for fact in variable.facts:
+            if array.size and not holds(fact, array, rounding**0.5, rounding):
+                raise ValueMismatchError(f"{variable.name} is declared {fact}, the value given is not")
+
+
+def check_symmetric(names: Sequence[str], values: Mapping[str, torch.Tensor]) -> None:
+    """ValueMismatchError for a matrix (or batch) of which Cholesky would read one half, though the other differs."""
+    import torch
+
+    is_batched: Any = import_module("torch._C._functorch").is_batchedtensor
+    for name in names:
+        value = values[name].detach()
+        # Inside torch.compile and vmap there is no value to look at.
+        if torch.compiler.is_compiling() or is_batched(value) or not value.numel():
+            continue
+        worst, most = (value - value.mT).abs().amax(), value.abs().amax()
+        if bool(worst > torch.finfo(value.dtype).eps ** 0.5 * most):
+            raise ValueMismatchError(
+                f"{name} is declared symmetric (or pd, psd), the value given is not: it differs from its transpose by "
+                f"{float(worst):.3g}; give its symmetric part, ({name} + {name}.T) / 2, or drop the fact"
+            )
 
 
 def _dtype(made: Mapping[str, torch.Tensor], given: Mapping[str, Any]) -> torch.dtype:
