@@ -63,3 +63,12 @@ def test_the_proofs_of_the_pages_are_there() -> None:
     named = {goal["name"] for goals in proofs.values() for goal in goals}
     missing = {goal.name for goal in GOALS} - named
     assert not missing, "run `python docs/make_theorems.py`"
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/README.md", "benchmarks/README.md", "rules/README.md", "CONTRIBUTING.md"]
+)
+def test_links_lead_somewhere(page: str) -> None:
+    path = DOCS.parent / page
+    links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (path.parent / link).exists()]
