@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+import tensorgrad as tg
 from tensorgrad.rule import library
 from tests.test_invariance import GOALS
 from tests.test_latex import unbalanced
@@ -73,3 +74,8 @@ def test_links_lead_somewhere(page: str) -> None:
     links = re.findall(r"(?<!\w)!?\[[^\]]+\]\((?!https?:)([^)#\s]+)\)", path.read_text(encoding="utf-8"))
     assert links or page not in ("README.md", "docs/README.md")
     assert not [link for link in links if not (path.parent / link).exists()]
+
+
+@pytest.mark.parametrize("name", tg.F.__all__)
+def test_every_function_has_an_example(name: str) -> None:
+    assert ">>>" in (getattr(tg.F, name).__doc__ or "")

@@ -14,7 +14,13 @@ from tensorgrad.tensor import Scalar, Tensor, TensorLike, broadcast, power, tens
 
 
 def cross_entropy(t: Tensor, target: Tensor, dim: Dim = None) -> Tensor:
-    """-sum(target * log(softmax(t))) along edges."""
+    """-sum(target * log(softmax(t))) along edges.
+
+    >>> from tensorgrad import F, Variable
+    >>> z, y = Variable("z", i="n"), Variable("y", i="n")
+    >>> print(F.cross_entropy(z, y).grad(z).simplify())
+    sum(y) * softmax(z) - y
+    """
     edges = chosen(t, dim)
     for edge in edges:
         if edge not in target.edges:
@@ -26,19 +32,36 @@ def cross_entropy(t: Tensor, target: Tensor, dim: Dim = None) -> Tensor:
 
 
 def pairwise_distance(left: Tensor, right: Tensor, dim: Dim) -> Tensor:
-    """The squared Euclidean distance along `dim`: sum((left - right)**2); other edges align or broadcast."""
+    """The squared Euclidean distance along `dim`: sum((left - right)**2); other edges align or broadcast.
+
+    >>> from tensorgrad import F, Variable
+    >>> x, y = Variable("x", i="n", d="d"), Variable("y", j="m", d="d")
+    >>> F.pairwise_distance(x, y, "d").edges
+    ('i', 'j')
+    """
     difference = broadcast(left, right.sizes) - broadcast(right, left.sizes)
     return sum_(difference * difference, dim)
 
 
 def layer_norm(t: Tensor, dim: Dim, eps: TensorLike = 0) -> Tensor:
-    """(t - mean) / sqrt(variance + eps) along `dim`."""
+    """(t - mean) / sqrt(variance + eps) along `dim`.
+
+    >>> from tensorgrad import F, Variable
+    >>> print(F.layer_norm(Variable("x", i="n"), "i"))
+    (norm2(x - sum(x) / n) / n + 0) ** (-1/2) * (x - sum(x) / n)
+    """
     centred = t - mean(t, dim, keepdims=True)
     return centred * power(mean(centred * centred, dim) + eps, Fraction(-1, 2))
 
 
 def sdpa(query: Tensor, key: Tensor, value: Tensor, inner: str, keys: str) -> Tensor:
-    """Scaled dot-product attention: softmax over `keys` of query . key / sqrt(inner), times value."""
+    """Scaled dot-product attention: softmax over `keys` of query . key / sqrt(inner), times value.
+
+    >>> from tensorgrad import F, Variable
+    >>> q, k, v = Variable("q", s="s", d="d"), Variable("k", t="t", d="d"), Variable("v", t="t", e="e")
+    >>> F.sdpa(q, k, v, "d", "t").edges
+    ('s', 'e')
+    """
     scale = power(Scalar(_size_of(query, inner)), Fraction(-1, 2))
     scores = dot(query, key, inner) * scale
     return dot(softmax(scores, keys), value, keys)

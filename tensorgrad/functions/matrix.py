@@ -26,12 +26,24 @@ def _keeping(name: str, t: Tensor, dims: Dims) -> Tensor:
 
 
 def det(t: Tensor, dims: Dims = None) -> Tensor:
-    """The determinant."""
+    """The determinant.
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="n")
+    >>> print(F.det(A).grad(A).simplify())
+    adj(A).T
+    """
     return _scalar("det", t, dims)
 
 
 def logdet(t: Tensor, dims: Dims = None) -> Tensor:
-    """log(abs(det(t))) of an invertible matrix."""
+    """log(abs(det(t))) of an invertible matrix.
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="n")
+    >>> print(F.logdet(A).grad(A).simplify())
+    inv(A).T
+    """
     return _scalar("logdet", t, dims)
 
 
@@ -48,42 +60,93 @@ def inverse(t: Tensor, dims: Dims = None) -> Tensor:
 
 
 def pinv(t: Tensor, dims: Dims = None) -> Tensor:
-    """The pseudo-inverse, with the edges of `t` (see `inverse`)."""
+    """The pseudo-inverse, with the edges of `t` (see `inverse`).
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="m")
+    >>> F.pinv(A).edges
+    ('j', 'i')
+    >>> print((A.rename(i="k") @ F.pinv(A) @ A.rename(j="l")).simplify())
+    A
+    """
     return _inverting("pinv", t, dims)
 
 
 def adjugate(t: Tensor, dims: Dims = None) -> Tensor:
-    """The adjugate det(t) * inv(t), with the edges of `t` (see `inverse`)."""
+    """The adjugate det(t) * inv(t), with the edges of `t` (see `inverse`).
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="n")
+    >>> print(F.det(F.adjugate(A)).simplify())
+    det(A) ** (n - 1)
+    """
     return _inverting("adj", t, dims)
 
 
 def expm(t: Tensor, dims: Dims = None) -> Tensor:
-    """The matrix exponential."""
+    """The matrix exponential.
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="n")
+    >>> print(F.logdet(F.expm(A)).simplify())
+    tr(A)
+    """
     return _keeping("expm", t, dims)
 
 
 def sinm(t: Tensor, dims: Dims = None) -> Tensor:
-    """The sine of a matrix."""
+    """The sine of a matrix.
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="n")
+    >>> print(F.trace(F.sinm(A)).grad(A).simplify())
+    cosm(A).T
+    """
     return _keeping("sinm", t, dims)
 
 
 def cosm(t: Tensor, dims: Dims = None) -> Tensor:
-    """The cosine of a matrix."""
+    """The cosine of a matrix.
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="n")
+    >>> print(F.trace(F.cosm(A)).grad(A).simplify())
+    -sinm(A).T
+    """
     return _keeping("cosm", t, dims)
 
 
 def logm(t: Tensor, dims: Dims = None) -> Tensor:
-    """The principal matrix logarithm."""
+    """The principal matrix logarithm.
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="n")
+    >>> print(F.trace(F.logm(A)).grad(A).simplify())
+    inv(A).T
+    """
     return _keeping("logm", t, dims)
 
 
 def sqrtm(t: Tensor, dims: Dims = None) -> Tensor:
-    """The principal square root of a matrix."""
+    """The principal square root of a matrix.
+
+    >>> from tensorgrad import F, Variable
+    >>> S = Variable("S", i="n", j="n", facts="psd")
+    >>> print(F.trace(F.sqrtm(S)).grad(S).simplify())
+    inv(sqrtm(S)) / 2
+    """
     return _keeping("sqrtm", t, dims)
 
 
 def cholesky(t: Tensor, dims: Dims = None) -> Tensor:
-    """The lower triangular L with L @ L.T equal to the symmetric part of `t`, which must be positive definite."""
+    """The lower triangular L with L @ L.T equal to the symmetric part of `t`, which must be positive definite.
+
+    >>> from tensorgrad import F, Variable
+    >>> S = Variable("S", i="n", j="n", facts="pd")
+    >>> L = F.cholesky(S)
+    >>> print((L @ L.rename(i="k")).simplify())
+    S
+    """
     return _keeping("cholesky", t, dims)
 
 

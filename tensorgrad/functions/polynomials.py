@@ -13,7 +13,13 @@ LARGEST_DEGREE = 16
 
 
 def taylor(t: Tensor, x: Variable, step: Tensor, order: int) -> Tensor:
-    """The Taylor polynomial of `t` at x + step: its derivatives up to `order` contracted with powers of `step`."""
+    """The Taylor polynomial of `t` at x + step: its derivatives up to `order` contracted with powers of `step`.
+
+    >>> from tensorgrad import F, Variable
+    >>> x, h = Variable("x", i="n"), Variable("h", i="n")
+    >>> print(F.taylor(F.sum(F.exp(x)), x, h, 2).simplify())
+    (2 * h + 2 + h ** 2) @ exp(x) / 2
+    """
     total, term = t, t
     for k in range(1, order + 1):
         names = fresh(x.edges, term.edges)

@@ -26,7 +26,13 @@ def sum(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
 
 
 def mean(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
-    """The mean over edges: the sum divided by their sizes."""
+    """The mean over edges: the sum divided by their sizes.
+
+    >>> from tensorgrad import F, Variable
+    >>> x = Variable("x", i="n")
+    >>> print(F.mean(x).grad(x).simplify())
+    ones[n] / n
+    """
     count: Poly = ONE
     for edge in chosen(t, dim):
         count = count * t.sizes[edge]
@@ -42,25 +48,57 @@ def _acting(name: str, t: Tensor, dim: Dim, produces: bool) -> Tensor:
 
 
 def max(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
-    """The greatest entry along edges."""
+    """The greatest entry along edges.
+
+    >>> from tensorgrad import F, Variable
+    >>> x = Variable("x", i="n", j="m")
+    >>> F.max(x, "j").edges, F.max(x, "j", keepdims=True).edges
+    (('i',), ('i', 'j'))
+    >>> print(F.max(x, "j"))
+    max(x)
+    """
     return _kept(_acting("max", t, dim, False), t, keepdims)
 
 
 def prod(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
-    """The product of the entries along edges."""
+    """The product of the entries along edges.
+
+    >>> from tensorgrad import F, Variable
+    >>> x = Variable("x", i="n")
+    >>> print(F.log(F.prod(F.exp(x))).simplify())
+    sum(x)
+    """
     return _kept(_acting("prod", t, dim, False), t, keepdims)
 
 
 def logsumexp(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(t))) along edges, computed without overflow."""
+    """log(sum(exp(t))) along edges, computed without overflow.
+
+    >>> from tensorgrad import F, Variable
+    >>> x = Variable("x", i="n")
+    >>> print(F.logsumexp(x).grad(x).simplify())
+    softmax(x)
+    """
     return _kept(_acting("logsumexp", t, dim, False), t, keepdims)
 
 
 def softmax(t: Tensor, dim: Dim = None) -> Tensor:
-    """exp(t) / sum(exp(t)) along edges; several edges act as one."""
+    """exp(t) / sum(exp(t)) along edges; several edges act as one.
+
+    >>> from tensorgrad import F, Variable
+    >>> x = Variable("x", i="n")
+    >>> print(F.sum(F.softmax(x)).simplify())
+    1
+    """
     return _acting("softmax", t, dim, True)
 
 
 def log_softmax(t: Tensor, dim: Dim = None) -> Tensor:
-    """t - logsumexp(t) along edges."""
+    """t - logsumexp(t) along edges.
+
+    >>> from tensorgrad import F, Variable
+    >>> x = Variable("x", i="n")
+    >>> print(F.sum(F.exp(F.log_softmax(x))).simplify())
+    1
+    """
     return _acting("log_softmax", t, dim, True)

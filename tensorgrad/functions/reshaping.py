@@ -13,7 +13,15 @@ from tensorgrad.tensor import Convolution as ConvolutionNode
 
 
 def flatten(t: Tensor, dims: Dim = None, into: str = "flat") -> Tensor:
-    """Fuse edges, row-major, into the edge `into`."""
+    """Fuse edges, row-major, into the edge `into`.
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="n")
+    >>> F.flatten(A).sizes
+    {'flat': Poly('n**2')}
+    >>> print(F.flatten(A))
+    vec(A.T)
+    """
     edges = chosen(t, dims)
     rest = [e for e in t.edges if e not in edges]
     if len(edges) == 1:
@@ -182,13 +190,25 @@ def gather(t: Tensor, index: TensorLike, dim: str) -> Tensor:
 
 
 def argmax(t: Tensor, dim: Dim = None) -> Tensor:
-    """The position of the greatest entry along an edge (or along several, row-major); undefined where it is not alone."""
+    """The position of the greatest entry along an edge (or along several, row-major); undefined where it is not alone.
+
+    >>> from tensorgrad import F, Variable
+    >>> x = Variable("x", i="n")
+    >>> print(F.argmax(x))
+    argmax(x)
+    """
     group = chosen(t, dim)
     return Apply(FUNCTIONS["argmax"], (t,), ((group,),))
 
 
 def argsort(t: Tensor, dim: str) -> Tensor:
-    """The positions of the entries along an edge in ascending order; undefined where two are equal."""
+    """The positions of the entries along an edge in ascending order; undefined where two are equal.
+
+    >>> from tensorgrad import F, Variable
+    >>> x = Variable("x", i="n")
+    >>> print(F.argsort(x, "i"))
+    argsort(x)
+    """
     group = chosen(t, dim)
     if len(group) != 1:
         raise EdgeError(f"argsort orders one edge, not {', '.join(group) or 'none'}: flatten them first")

@@ -25,18 +25,36 @@ def Ones(*symbols: SizeLike, edges: Mapping[str, SizeLike] | None = None, **name
 
 
 def dot(left: Tensor, right: Tensor, dim: Dim = None) -> Tensor:
-    """The sum of left * right over shared edges: all of them, or those of `dim`."""
+    """The sum of left * right over shared edges: all of them, or those of `dim`.
+
+    >>> from tensorgrad import F, Variable
+    >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+    >>> print(F.dot(A, x, "j"))
+    A @ x
+    """
     shared = [e for e in left.edges if e in right.edges] if dim is None else chosen(left, dim)
     return sum_(left * right, shared)
 
 
 def multi_dot(tensors: Iterable[Tensor]) -> Tensor:
-    """The chain of contractions t0 @ t1 @ ..."""
+    """The chain of contractions t0 @ t1 @ ...
+
+    >>> from tensorgrad import F, Variable
+    >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+    >>> print(F.multi_dot([Variable("y", i="n"), A, x]).simplify())
+    y @ A @ x
+    """
     return reduce(lambda a, b: a @ b, tensors)
 
 
 def trace(t: Tensor, dims: Sequence[Dim] | None = None) -> Tensor:
-    """The sum of the diagonal of a matrix, or over two groups of edges."""
+    """The sum of the diagonal of a matrix, or over two groups of edges.
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="n")
+    >>> print(F.trace(A))
+    tr(A)
+    """
     rows, columns = rows_and_columns(t, dims, "trace")
     if len(rows) != len(columns):
         raise EdgeError(f"trace pairs rows with columns, but there are {len(rows)} and {len(columns)}")
@@ -73,7 +91,13 @@ def _joint(t: Tensor, edges: Sequence[str]) -> Delta:
 
 
 def frobenius2(t: Tensor) -> Tensor:
-    """The sum of the squares of all entries."""
+    """The sum of the squares of all entries.
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="n")
+    >>> print(F.frobenius2(A).grad(A).simplify())
+    2 * A
+    """
     return Product((t, t), ())
 
 
