@@ -8,6 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from shutil import which
@@ -24,8 +25,9 @@ from tensorgrad.show.build import picture
 from tensorgrad.show.channel import Crossing, tracks
 from tensorgrad.show.formula import formula
 from tensorgrad.show.layout import layout
+from tensorgrad.show.names import Name
 from tensorgrad.show.page import marked
-from tensorgrad.show.picture import Net, Term
+from tensorgrad.show.picture import Net, Picture, Term
 from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Scene
 from tensorgrad.show.svg import MADE, USED
 from tensorgrad.show.tikz import document
@@ -224,10 +226,59 @@ def test_five_hundred_operands_are_drawn_or_folded(t: Tensor) -> None:
     assert len(scene.shapes) == 500 if not folded else folded[0].name.text == "… 500 operands"
 
 
+def test_a_chain_is_drawn_up_to_forty_operands() -> None:
+    assert [s.name.text for s in scene_of(chain(40)).shapes] == [f"A{k}" for k in range(40)]
+    folded = scene_of(chain(41))
+    assert [s.name.text for s in folded.shapes] == ["… 41 operands"]
+    assert_drawn_well(folded, ("e0", "e41"))
+
+
+@pytest.mark.parametrize("metrics", [PIXELS, CELLS], ids=["pixels", "cells"])
+@pytest.mark.parametrize("count", [2, 5, 9, 16, 24])
+@pytest.mark.parametrize("text", ["A @ B", "x[i] * tr(C) * y[j]", "exp(A @ B)"])
+def test_a_sum_goes_on_in_new_rows(text: str, count: int, metrics: Metrics) -> None:
+    let = "A : n m ; B : m p ; C : n n ; x : n ; y : p"
+    one = tg.parse(text, let=let)
+    terms = [Product([one, Variable(f"M{k}", **{one.edges[1]: "p", "q": "q"})]) for k in range(count)]
+    t = tg.Sum(terms, [(-1) ** k * (k + 1) for k in range(count)])
+    scene = scene_of(t, metrics)
+    assert scene.width <= metrics.widest
+    found = [s.name.text for s in scene.shapes if s.name.text.startswith("M")]
+    assert found == [f"M{k}" for k in range(count)]
+    named = [label.name.text.partition(":")[0] for label in scene.labels if label.role == "edge"]
+    assert all(named.count(e) >= count for e in t.edges)
+    if metrics is PIXELS:
+        assert_drawn_well(scene, t.edges)
+        assert_legible(scene)
+    # Rows after the first begin, at the left, with the sign of a term; there are some if one row is too narrow.
+    signs = [s for s in scene.labels if s.role == "coefficient"]
+    left = [s for s in signs if s.x <= metrics.name(s.name) / 2 + metrics.small]
+    assert len(signs) == count - 1
+    assert bool(left) == (scene_of(t, replace(metrics, widest=float("inf"))).width > metrics.widest)
+
+
+def test_an_equals_sign_stays_with_what_follows_it() -> None:
+    t = tg.parse("A - 2*B + A @ B - B.T + 3*A.T @ A", let="A B : n n")
+    drawn = picture(t)
+    scene = layout(Picture((*drawn.terms, Term(Name("="), None), *drawn.terms), t.edges), PIXELS)
+    assert_drawn_well(scene, t.edges)
+    equals = next(label for label in scene.labels if label.name.text == "=")
+    level = [s for s in scene.shapes if s.y < equals.y < s.y + s.height and s.x > equals.x]
+    assert level and scene.width <= PIXELS.widest
+
+
+def test_a_long_sum_in_a_box_goes_on_in_new_rows() -> None:
+    t = tg.F.exp(tg.Sum([Variable(f"M{k}", i="n", j="m") for k in range(16)], [1] * 16))
+    scene = scene_of(t)
+    assert scene.width <= PIXELS.widest + 200 and len(scene.shapes) == 17
+    assert_drawn_well(scene, t.edges)
+    assert_legible(scene)
+
+
 def test_many_terms_and_deep_nesting_are_folded_and_say_so() -> None:
     x = Variable("x", i="n")
     many = tg.Sum([Variable(f"v{k}", i="n") for k in range(500)], [1] * 500)
-    assert "… 484 more terms" in tg.to_svg(many)
+    assert "… 476 more terms" in tg.to_svg(many)
     deep: Tensor = x
     for _ in range(2000):
         deep = tg.F.exp(deep)

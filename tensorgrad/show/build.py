@@ -1,4 +1,4 @@
-"""From tensors to pictures: products become nets, functions, derivatives and expectations boxes, sums rows of terms."""
+"""From tensors to pictures: products become nets, functions, derivatives and expectations boxes, sums terms in rows."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DEEPEST = 7
 """Boxes in boxes that are drawn; what is nested deeper is folded."""
 MOST_ITEMS = 400
 """Items of one picture; what exceeds it is folded."""
-MOST_TERMS = 16
+MOST_TERMS = 24
 """Terms of one sum that are drawn."""
-MOST_OPERANDS, LONGEST_CHAIN = 120, 1000
-"""Operands of one product that are drawn, and as many if they are chains."""
+MOST_OPERANDS, LONGEST_CHAIN = 120, 40
+"""Operands of one product that are drawn, and as many if they are chains, which have one line to be drawn on."""
 
 
 def picture(t: Tensor) -> Picture:

@@ -1,4 +1,4 @@
-"""From pictures to scenes: nets in columns, boxes around what is inside them, sums as rows of terms."""
+"""From pictures to scenes: nets in columns, boxes around what is inside them, sums as terms in rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def layout(picture: Picture, metrics: Metrics) -> Scene:
     >>> [shape.name.text for shape in scene.shapes]
     ['A', 'B']
     """
-    return _row(picture.terms, _sides(picture), metrics)
+    return _rows(picture.terms, _sides(picture), metrics)
 
 
 def _sides(picture: Picture) -> dict[str, Side]:
@@ -41,21 +41,36 @@ def _sides(picture: Picture) -> dict[str, Side]:
     return sides
 
 
-def _row(terms: tuple[Term, ...], sides: dict[str, Side], metrics: Metrics) -> Scene:
-    """Terms beside each other, vertically centred, with labelled free edges."""
-    parts: list[Scene] = []
-    for term in terms:
-        if term.net is None:
-            parts.append(_text(term.before, metrics))
-            continue
-        opened, closed = _split(term.net)
-        before = _joined(term.before, term.net.coefficient, bare=not term.net.items and not opened.links)
-        if before.text:
-            parts.append(_text(before, metrics))
-        parts += [_block(net, {}, metrics, True).scene for net in closed]
-        if opened.links:
-            parts.append(_block(opened, sides, metrics, True).scene)
-    return _beside(parts, metrics)
+def _rows(terms: tuple[Term, ...], sides: dict[str, Side], metrics: Metrics) -> Scene:
+    """Terms with labelled free edges in rows no wider than a page, unless one term is; a row begins with a sign."""
+    rows: list[list[Scene]] = [[]]
+    held: list[Scene] = []
+    width = 0.0
+    for k, term in enumerate(terms):
+        held += _parts(term, sides, metrics)
+        if term.net is None and k < len(terms) - 1:
+            continue  # An equals sign stays with what follows it.
+        more = sum(part.width + 2 * metrics.small for part in held)
+        if rows[-1] and width + more - 2 * metrics.small > metrics.widest:
+            rows.append([])
+            width = 0.0
+        rows[-1] += held
+        width += more
+        held = []
+    return _stacked([_beside(row, metrics) for row in rows], metrics)
+
+
+def _parts(term: Term, sides: dict[str, Side], metrics: Metrics) -> list[Scene]:
+    """A sign and coefficient, the scalars, and what has free edges."""
+    if term.net is None:
+        return [_text(term.before, metrics)]
+    opened, closed = _split(term.net)
+    before = _joined(term.before, term.net.coefficient, bare=not term.net.items and not opened.links)
+    parts = [_text(before, metrics)] if before.text else []
+    parts += [_block(net, {}, metrics, True).scene for net in closed]
+    if opened.links:
+        parts.append(_block(opened, sides, metrics, True).scene)
+    return parts
 
 
 def _joined(sign: Name, coefficient: Name, bare: bool) -> Name:
@@ -81,6 +96,16 @@ def _beside(parts: list[Scene], metrics: Metrics) -> Scene:
         canvas.put(part, x, float(int(y)) if metrics.whole else y)
         x += part.width + 2 * metrics.small
     return canvas.scene(max(x - 2 * metrics.small, 0.0), height)
+
+
+def _stacked(rows: list[Scene], metrics: Metrics) -> Scene:
+    """Rows below each other, aligned left."""
+    gap = metrics.row if metrics.whole else 2 * metrics.row
+    canvas, y = Canvas(), 0.0
+    for row in rows:
+        canvas.put(row, 0, y)
+        y += row.height + gap
+    return canvas.scene(max(row.width for row in rows), y - gap)
 
 
 def _split(net: Net) -> tuple[Net, list[Net]]:
@@ -179,7 +204,7 @@ def _box(item: Item, sides: list[Side], m: Metrics) -> Sized:
     """A box: a title, what is inside, and its legs on the border."""
     inner_sides = _inner_sides(item, sides)
     alone = len(item.inside) == 1 and item.inside[0].net is not None
-    block = _crossed(item.inside[0], inner_sides, m) if alone else Block(_row(item.inside, inner_sides, m), {})
+    block = _crossed(item.inside[0], inner_sides, m) if alone else Block(_rows(item.inside, inner_sides, m), {})
     title = m.name(item.name) + (m.label(item.note.text) + m.pad if item.note.text else 0)
     top = m.top if title else m.bottom
     marks = _marks(item, alone)

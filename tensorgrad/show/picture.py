@@ -89,7 +89,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A sum as a row of terms; most pictures have one."""
+    """A sum as its terms; most pictures have one."""
 
     terms: tuple[Term, ...]
     edges: tuple[str, ...]

@@ -37,6 +37,8 @@ class Metrics:
     """Between a box and what is inside it."""
     dot: float
     """Diameter of a copy dot."""
+    widest: float
+    """Width beyond which a sum goes on in a new row of terms."""
     whole: bool
     """Whether coordinates are whole numbers."""
 
@@ -51,10 +53,11 @@ class Metrics:
 
 PIXELS = Metrics(
     char=9.0, small=7.2, pad=9, least=30, port=18, row=14, run=16, bend=5, slope=0.22, side=12, top=20, bottom=10,
-    dot=9, whole=False,
+    dot=9, widest=720, whole=False,
 )  # fmt: skip
 CELLS = Metrics(
-    char=1, small=1, pad=1, least=1, port=1, row=1, run=2, bend=4, slope=0, side=3, top=1, bottom=1, dot=1, whole=True
+    char=1, small=1, pad=1, least=1, port=1, row=1, run=2, bend=4, slope=0, side=3, top=1, bottom=1, dot=1, widest=100,
+    whole=True,
 )  # fmt: skip
 """In a terminal one unit of y is two rows, so that between two wires there is always a free row."""
 
