@@ -11,7 +11,7 @@ NEEDS = stored()
 PAIRS = [(rule, kept[0]) for rule, kept in NEEDS.items() if kept]
 EVERY = 12
 WITHOUT = 80
-"""Rules for which no theorem is known that needs them: a number that may only fall. Most are facts, reached in two ways."""
+"""Rules for which no theorem is known that needs them: a number that may only fall. `rules/README.md` says why they stay."""
 COMMAND = "run `python -m tests.needs`"
 
 

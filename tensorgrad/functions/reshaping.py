@@ -111,7 +111,7 @@ def _offset(value: SizeLike | int) -> Poly:
 
 
 def Convolution(
-    *,
+    *symbols: SizeLike,
     stride: int = 1,
     dilation: int = 1,
     padding: int = 0,
@@ -120,14 +120,19 @@ def Convolution(
 ) -> Tensor:
     """1 where input = dilation * kernel + stride * output - padding: three edges in this order.
 
-    The size of the output may be None: it is then as many as fit. Convolutions of several spatial edges are products.
+    Edges are named (`i=28`), or symbols that edges are named after. The size of the output may be None: it is then as
+    many as fit. Convolutions of several spatial edges are products.
 
     >>> Convolution(i=28, k=5, o=None, stride=2, padding=1).shape
     {'i': 28, 'k': 5, 'o': 13}
+    >>> Convolution("i", "k", o=None).shape
+    {'i': i, 'k': k, 'o': i - k + 1}
     """
-    given = {**(edges or {}), **named}
-    if len(given) != 3:
-        raise EdgeError(f"a convolution has three edges, input, kernel and output, not {', '.join(given) or 'none'}")
+    pairs = [*((str(s), s) for s in symbols), *(edges or {}).items(), *named.items()]
+    given = dict(pairs)
+    if len(pairs) != 3 or len(given) != 3:
+        listed = ", ".join(e for e, _ in pairs) or "none"
+        raise EdgeError(f"a convolution has three edges, input, kernel and output, not {listed}")
     for what, number, least in (("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding, 0)):
         if not isinstance(number, int) or number < least:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise SizeError(f"a convolution's {what} is an integer of at least {least}, not {number!r}")

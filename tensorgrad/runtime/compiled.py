@@ -13,6 +13,7 @@ from tensorgrad.runtime.constants import hoisted
 from tensorgrad.runtime.loading import load
 from tensorgrad.runtime.planning import Plan, naive_flops, of_program
 from tensorgrad.runtime.program import Input, Program
+from tensorgrad.runtime.solves import factored_halves
 from tensorgrad.runtime.torch_source import Source
 from tensorgrad.tensor import Tensor, Variable
 
@@ -39,6 +40,8 @@ class Compiled:
     function: Callable[..., Any]
     before: Source | None = None
     prepare: Callable[..., Any] | None = None
+    halves: tuple[str, ...] = ()
+    """The variables of which its Cholesky factorisations read one half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +84,16 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
     naive = naive_flops(written.store, program, [h for h, _ in written.outputs.values()], sizes)
     plan = of_program(program, sizes, written.named, naive, written.rules)
     title = ", ".join(written.outputs)
+    facts = {v.name: frozenset(f.name for f in v.facts if not f.axes) for v in written.variables if v.order == 2}
+    halves = factored_halves(program, facts)
     if not options.constant:
         source = _source(program, written, written.variables, sizes, "step")
-        return Compiled(plan, source, _function(source, title, options.backend))
+        return Compiled(plan, source, _function(source, title, options.backend), halves=halves)
     cut = hoisted(program, options.constant, [*(v.name for v in written.variables), *written.functions])
     source = _source(cut.main, written, (*written.variables, *cut.held), sizes, "step")
     before = _source(cut.before, written, written.variables, sizes, "prepare")
-    return Compiled(
-        plan, source, _function(source, title, options.backend), before, load(before.text, "prepare", title)
-    )
+    prepare = load(before.text, "prepare", title)
+    return Compiled(plan, source, _function(source, title, options.backend), before, prepare, halves)
 
 
 def _source(

@@ -13,7 +13,6 @@ from tensorgrad.errors import InputError, MemoryLimitError, ValueMismatchError
 from tensorgrad.runtime.compiled import Compiled, Options, Written, compiled
 from tensorgrad.runtime.planning import Plan, all_sizes, size_symbols, without_derivatives
 from tensorgrad.runtime.slices import entries_of
-from tensorgrad.runtime.solves import factored_halves
 from tensorgrad.runtime.values import (
     check_facts,
     check_finite,
@@ -76,7 +75,6 @@ class Step:
         self._plain = not (self.functions or options.constant or finite or facts)
         self._ready: dict[Hashable, tuple[Compiled, dict[str, int]]] = {}
         """Kinds of tensors that were looked at once: what runs for them, and their sizes."""
-        self._factored: dict[int, tuple[str, ...]] = {}
         self._constants: dict[str, Any] = {}
         self._held: tuple[Compiled, Sequence[Any]] | None = None
         self._result = namedtuple("Result", list(tensors))  # type: ignore[misc]
@@ -130,7 +128,7 @@ class Step:
             check_names(given, [*(v.name for v in self.variables), *self.functions])
             return self.run(given, {})
         self._current, sizes = ready
-        check_symmetric(self._halves(), given)
+        check_symmetric(self._current.halves, given)
         return self._result(*self._execute(given, {}, sizes))
 
     def _kind(self, given: Mapping[str, Any]) -> Hashable:
@@ -178,7 +176,7 @@ class Step:
             self._current = self._compile(sizes)
         # Constants are looked at when they are new, not in every call.
         held = self._options.constant if self._held is not None else ()
-        check_symmetric([name for name in self._halves() if name not in held], tensors)
+        check_symmetric([name for name in self._current.halves if name not in held], tensors)
         if self._memory_limit is not None:
             self._check_memory(tensors)
         kind = self._kind(given) if not dims else None
@@ -200,23 +198,13 @@ class Step:
         except RuntimeError as error:  # LinAlgError, which torch does not export
             if "linalg.cholesky: " not in str(error):
                 raise
-            declared = ", ".join(self._halves()) or "the variables"
+            declared = ", ".join(self._current.halves) or "the variables"
             raise ValueMismatchError(
                 f"a matrix that is positive definite by what is declared of {declared} is not, with these values: {error}"
             ) from None
         except ZeroDivisionError:
             empty = ", ".join(f"{s} = 0" for s, n in sizes.items() if not n)
             raise ValueMismatchError(f"the expression divides by a size that is 0 here ({empty})") from None
-
-    def _halves(self) -> tuple[str, ...]:
-        """The variables of which the current program's Cholesky factorisations read one half."""
-        found = self._factored.get(id(self._current))
-        if found is None:
-            facts = {v.name: frozenset(f.name for f in v.facts if not f.axes) for v in self.variables if v.order == 2}
-            program = self._current.plan.program
-            found = () if program is None else factored_halves(program, facts)
-            self._factored[id(self._current)] = found
-        return found
 
     def _check_memory(self, tensors: Mapping[str, Any]) -> None:
         itemsize = max((t.element_size() for t in tensors.values()), default=8)
