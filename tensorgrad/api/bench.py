@@ -45,12 +45,18 @@ class Measured:
 
 def benchmarks() -> list[Benchmark]:
     """The expressions of `contractions.toml`."""
+    text = benchmark_file("contractions.toml").read_text(encoding="utf-8")
+    rows: list[dict[str, Any]] = tomllib.loads(text)["expression"]
+    return [Benchmark(**row) for row in rows]
+
+
+def benchmark_file(name: str) -> Path:
+    """A file of the benchmarks. Raises FileNotFoundError where an installation lacks it."""
     for place in PLACES:
-        path = place / "contractions.toml"
+        path = place / name
         if path.is_file():
-            rows: list[dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))["expression"]
-            return [Benchmark(**row) for row in rows]
-    raise FileNotFoundError(f"contractions.toml is neither in {PLACES[0]} nor in {PLACES[1]}: reinstall tensorgrad")
+            return path
+    raise FileNotFoundError(f"{name} is neither in {PLACES[0]} nor in {PLACES[1]}: reinstall tensorgrad")
 
 
 def measure(benchmark: Benchmark) -> Measured:

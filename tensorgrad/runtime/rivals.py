@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tensorgrad.errors import InputError
 from tensorgrad.runtime.eager import Array, Eager, Library
+from tensorgrad.runtime.workload import Task
 
 if TYPE_CHECKING:
     import torch
@@ -19,21 +21,6 @@ Program = Callable[[], Sequence[Array]]
 
 RIVALS = ("torch", "torch.compile", "autograd", "opt_einsum", "cotengra", "JAX")
 """What is timed beside ours, in this order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What to compute: an expression, or a scalar one and its gradients in the variables named."""
-
-    text: str
-    let: str
-    dims: Mapping[str, int]
-    gradients: tuple[str, ...] = ()
-
-    @property
-    def differentiates(self) -> bool:
-        """Whether there is a derivative in it."""
-        return bool(self.gradients) or "grad(" in self.text or "hess(" in self.text
 
 
 def rival(name: str, task: Task, values: Mapping[str, torch.Tensor], backend: str = "inductor") -> Program:
@@ -62,10 +49,14 @@ def rival(name: str, task: Task, values: Mapping[str, torch.Tensor], backend: st
             return _jitted(task, values)
 
 
-def settled(device: str) -> Callable[[], None]:
-    """What waits for the work that was started on a device."""
+def on_device(device: str) -> Callable[[], None]:
+    """What waits for the work that was started on a device. Raises InputError where there is no such device."""
     import torch
 
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        raise InputError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
     return torch.cuda.synchronize if torch.device(device).type == "cuda" else lambda: None
 
 
@@ -153,7 +144,7 @@ def _autograd_library() -> Library:
     def gradient(f: Callable[[Array], Array], at: Array, _: int) -> Array:
         return functional.jacobian(f, at, create_graph=at.requires_grad)
 
-    return replace(torch_library(), gradient=gradient, hessian=lambda f, at: functional.hessian(f, at))
+    return replace(torch_library(), gradient=gradient, hessian=functional.hessian)
 
 
 def _backward(f: Callable[[Values], Array], values: Values, by: Sequence[str]) -> Sequence[Array]:
