@@ -13,12 +13,15 @@ from tensorgrad.api.report import Report
 from tensorgrad.api.results import Cost, Plans, Priced, Proof, Result
 from tensorgrad.api.rules import select_rules, unmatched
 from tensorgrad.api.simplify import explain, full_simplify, simplify, simplify_all
+from tensorgrad.api.timing import Run, Timed, TimedCase, machine, measure_time, timed_cases
 from tensorgrad.calculus import expand
 from tensorgrad.cost import amount
 from tensorgrad.derivation import Derivation, Step
 from tensorgrad.runtime import PlanStep, measured_rates
+from tensorgrad.runtime.rivals import RIVALS
 
 __all__ = [
+    "RIVALS",
     "Benchmark",
     "Cost",
     "Derivation",
@@ -33,8 +36,11 @@ __all__ = [
     "Report",
     "Result",
     "RuleProfile",
+    "Run",
     "RunProfile",
     "Step",
+    "Timed",
+    "TimedCase",
     "amount",
     "benchmarks",
     "cost",
@@ -43,7 +49,9 @@ __all__ = [
     "full_simplify",
     "grad",
     "hvp",
+    "machine",
     "measure",
+    "measure_time",
     "measured_rates",
     "pareto",
     "parse_dims",
@@ -54,5 +62,6 @@ __all__ = [
     "select_rules",
     "simplify",
     "simplify_all",
+    "timed_cases",
     "unmatched",
 ]

@@ -9,10 +9,13 @@ from typing import Any
 
 from tensorgrad.api.bench import benchmark_file
 from tensorgrad.api.simplify import simplify_all
-from tensorgrad.runtime import compile as compile_step
+from tensorgrad.errors import UnsupportedError
+from tensorgrad.runtime import Step
 from tensorgrad.runtime.rivals import RIVALS, on_device, rival
-from tensorgrad.runtime.stopwatch import seconds
+from tensorgrad.runtime.stopwatch import machine, seconds
 from tensorgrad.runtime.workload import Task, difference, normal_values
+
+__all__ = ["RIVALS", "Run", "Timed", "TimedCase", "machine", "makers", "measure_time", "timed_cases"]
 
 OURS = "ours"
 TOLERANCE = 1e-3
@@ -91,7 +94,7 @@ def timed_cases() -> list[TimedCase]:
     'la-common-subexpression'
     """
     rows: list[dict[str, Any]] = tomllib.loads(benchmark_file("timed.toml").read_text(encoding="utf-8"))["case"]
-    return [TimedCase(**{**row, "gradients": tuple(row.get("gradients", ()))}) for row in rows]
+    return [TimedCase(gradients=tuple(row.pop("gradients", ())), **row) for row in rows]
 
 
 def makers(backend: str = "inductor") -> dict[str, Maker]:
@@ -126,7 +129,7 @@ def measure_time(
     task = case.task(dims)
     values = normal_values(case.let, task.dims, device, case.scale)
     found = simplify_all(task.outputs, let=case.let, dims=task.dims)
-    step = compile_step(task.dims, **{f"y{k}": result.tensor for k, result in enumerate(found)})
+    step = Step({f"y{k}": result.tensor for k, result in enumerate(found)}, task.dims)
     given = {v.name: values[v.name] for v in step.variables}
     programs: dict[str, Callable[[], Sequence[Any]]] = {OURS: lambda: tuple(step(**given))}
     missing: dict[str, str] = {}
@@ -153,6 +156,10 @@ def _made(name: str, make: Maker, task: Task, values: Mapping[str, Any]) -> Call
     if name == "autograd" and not task.differentiates:
         return "no derivative"
     try:
-        return make(task, values)
+        program = make(task, values)
+        program()  # compiles; a library may say only now what it cannot do
     except ModuleNotFoundError as absent:
         return f"{absent.name} is not installed"
+    except (UnsupportedError, RuntimeError) as error:
+        return f"failed: {str(error).splitlines()[0]}"
+    return program

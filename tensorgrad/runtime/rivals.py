@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tensorgrad.errors import InputError
+from tensorgrad.errors import InputError, UnsupportedError
 from tensorgrad.runtime.eager import Array, Eager, Library
 from tensorgrad.runtime.workload import Task
 
@@ -184,10 +184,15 @@ def _torch_compiled(task: Task, values: Values, backend: str) -> Program:
 
 
 def _jitted(task: Task, values: Mapping[str, torch.Tensor]) -> Program:
-    """JAX, jitted; its values stay on its own default device."""
+    """JAX, jitted, on the same kind of device."""
     jax: Any = import_module("jax")
+    kind = next(iter(values.values())).device.type
+    try:
+        device = jax.devices(kind)[0]
+    except RuntimeError as error:
+        raise UnsupportedError(f"JAX on {kind}: {str(error).splitlines()[0]}") from error
     outputs = _outputs(task, _jax_library(jax), lambda f, v, by: _value_and_grad(jax, f, v, by))
-    given = {name: jax.numpy.asarray(v.cpu().numpy()) for name, v in values.items()}
+    given = {name: jax.device_put(v.cpu().numpy(), device) for name, v in values.items()}
     jitted = jax.jit(outputs)
     return lambda: jax.block_until_ready(jitted(given))
 

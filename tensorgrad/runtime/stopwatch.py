@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from statistics import median
 from time import perf_counter
@@ -37,3 +38,18 @@ def seconds(
             settle()
             times[name].append(perf_counter() - start)
     return {name: median(found) for name, found in times.items()}
+
+
+def machine(device: str = "cpu") -> str:
+    """What the times are of: the processor or the GPU, threads, torch.
+
+    >>> "torch" in machine()
+    True
+    """
+    import torch
+
+    on_gpu = torch.device(device).type == "cuda"
+    where = (
+        torch.cuda.get_device_name(device) if on_gpu else f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    )
+    return f"{where}, torch {torch.__version__}, float32"

@@ -13,6 +13,7 @@ from tensorgrad.show.page import (
     text_html,
 )
 from tensorgrad.show.plan import PlanTree, save_trees, show_trees, tree_of, trees_svg, trees_text
+from tensorgrad.show.times import save_ratios
 
 __all__ = [
     "Drawn",
@@ -27,6 +28,7 @@ __all__ = [
     "result_html",
     "save_egraph",
     "save_image",
+    "save_ratios",
     "save_trees",
     "show",
     "show_egraph",
