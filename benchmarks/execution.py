@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 from typing import Any
 
 import opt_einsum
 import torch
 
 import tensorgrad as tg
-
-RUNS = 7
-LONGEST = 4.0
-"""Seconds after which no further run of a way is made."""
+from tensorgrad.runtime.rivals import on_device
+from tensorgrad.runtime.stopwatch import RUNS, machine, seconds
+from tensorgrad.runtime.workload import difference, normal_values
 
 Values = Mapping[str, torch.Tensor]
 Way = Callable[..., Any]
@@ -212,59 +208,27 @@ CASES: dict[str, Case] = {
 }
 
 
-def sampled(case: Case, device: str) -> dict[str, torch.Tensor]:
-    """Normal values; positive and pd where declared; in the order in which the declarations name them."""
-    generator = torch.Generator().manual_seed(0)
-    scope = tg.notation.parse_scope(case.let)
-    values: dict[str, torch.Tensor] = {}
-    for name, variable in scope.variables.items():
-        shape = [int(d.evaluate(case.dims)) for d in variable.dims]
-        value = torch.randn(shape, generator=generator) * case.scale
-        if variable.has("pd"):
-            value = value @ value.T / shape[0] + torch.eye(shape[0])
-        elif variable.has("positive"):
-            value = value.abs() + 0.5
-        values[name] = value.to(device)
-    return values
-
-
 def program(case: Case) -> tg.runtime.Step:
     """Ours: all expressions simplified together at the sizes of the case, as one program."""
     found = tg.simplify_all(case.expressions, let=case.let, dims=case.dims)
     return tg.compile(case.dims, **{f"y{k}": result.tensor for k, result in enumerate(found)})
 
 
-def seconds(ways: Mapping[str, Callable[[], Any]], device: str) -> dict[str, float]:
-    """Medians, the ways taking turns."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(RUNS):
-        for name, run in ways.items():
-            if sum(times[name]) > LONGEST:
-                continue
-            start = perf_counter()
-            run()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            times[name].append(perf_counter() - start)
-    return {name: median(found) for name, found in times.items()}
-
-
-def difference(found: Any, wanted: Any) -> float:
-    """The largest difference of values, relative to the largest value; single values and lists are alike."""
-    pairs = zip(found, wanted if isinstance(wanted, list) else [wanted], strict=True)
-    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+def listed(value: Any) -> list[Any]:
+    """One value and several are alike."""
+    return value if isinstance(value, list) else [value]
 
 
 def measure(name: str, case: Case, device: str) -> Row:
     """One line: values compared (they would raise), every way run once before it is timed."""
-    values = sampled(case, device)
+    values = normal_values(case.let, case.dims, device, case.scale)
     step = program(case)
     given = {v.name: values[v.name] for v in step.variables}
     found = step(**given)
     # A way that does not need a value declared for ours still takes it.
     others = {label: partial(way, *values.values()) for label, way in case.others.items()}
-    worst = max(difference(found, way()) for way in others.values())
-    times = seconds({"ours": lambda: step(**given), **others}, device)
+    worst = max(difference(tuple(found), listed(way())) for way in others.values())
+    times = seconds({"ours": lambda: step(**given), **others}, on_device(device))
     return Row(name, times.pop("ours"), times, worst)
 
 
@@ -275,8 +239,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json")
     chosen = parser.parse_args()
-    where = torch.cuda.get_device_name() if chosen.device == "cuda" else f"{platform.machine()} CPU"
-    print(f"{where}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32, medians of {RUNS}\n")
+    print(f"{machine(chosen.device)}, medians of {RUNS}\n")
     print(f"{'':44} {'ours':>10}   others (times as long as ours; below 1 is our loss)")
     rows: list[Row] = []
     for name, case in CASES.items():

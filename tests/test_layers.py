@@ -47,6 +47,7 @@ HOMES = {
     "opt_einsum": {"cost", "runtime"},
     "click": {"cli"},
     "matplotlib": {"show"},
+    "jax": {"runtime"},
     "starlette": {"playground"},
     "uvicorn": {"playground"},
     "jinja2": {"playground"},

@@ -236,5 +236,8 @@ def test_difference() -> None:
 
 def test_programs_take_turns() -> None:
     calls: list[str] = []
-    found = seconds({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, runs=3)
-    assert "".join(calls) == "ababab" and list(found) == ["a", "b"]
+    programs = {name: lambda name=name: calls.append(name) for name in "abc"}
+    assert list(seconds(programs)) == ["a", "b", "c"]
+    turns = [calls[k : k + 3] for k in range(0, len(calls), 3)]
+    assert all(sorted(turn) == ["a", "b", "c"] for turn in turns)
+    assert len(turns) >= 7 and len({tuple(turn) for turn in turns}) > 1

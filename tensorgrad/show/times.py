@@ -24,7 +24,7 @@ def save_ratios(rows: Sequence[tuple[str, Mapping[str, float]]], path: str | Pat
 
     >>> save_ratios([("chain", {"torch": 2.0})], "times.bmp", "")
     Traceback (most recent call last):
-    tensorgrad.errors.UnsupportedError: not supported: plots of the kind .bmp: name a file .svg, .png or .pdf
+    tensorgrad.errors.UnsupportedError: not supported yet: plots of the kind .bmp: name a file .svg, .png or .pdf
     """
     target = Path(path)
     if target.suffix not in KINDS:
