@@ -16,11 +16,15 @@ from typing import Any
 
 import opt_einsum
 import torch
+from networks import NETWORKS, Network
 
 import tensorgrad as tg
 from tensorgrad.runtime.rivals import on_device
 from tensorgrad.runtime.stopwatch import RUNS, machine, seconds
 from tensorgrad.runtime.workload import difference, normal_values
+
+TOLERANCE = 1e-3
+"""Largest relative difference of values, in float32."""
 
 Values = Mapping[str, torch.Tensor]
 Way = Callable[..., Any]
@@ -65,6 +69,10 @@ def cross_entropy(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 def energy(X: torch.Tensor) -> torch.Tensor:
     return ((X[:, None, :] - X[None, :, :]) ** 2).sum()
+
+
+def bonds(X: torch.Tensor) -> torch.Tensor:
+    return torch.exp(-((X[:, None, :] - X[None, :, :]) ** 2).sum(-1)).sum()
 
 
 def network(X: torch.Tensor, W: torch.Tensor, V: torch.Tensor, Y: torch.Tensor) -> torch.Tensor:
@@ -154,14 +162,21 @@ CASES: dict[str, Case] = {
         {"m": 2000, "n": 2000},
         {"torch": lambda J: torch.diag(J.T @ J), "torch.einsum": lambda J: torch.einsum("ij,ij->j", J, J)},
     ),
-    "solve with a Kronecker product": Case(
-        "A : n n pd ; B : m m pd ; X : m n",
-        ("inv(kron(A, B)) @ vec(X)",),
+    "K-FAC: inverse of a Kronecker product": Case(
+        "A : n n pd ; B : m m pd ; G : m n",
+        ("inv(kron(A, B)) @ vec(G)",),
         {"n": 40, "m": 50},
         {
-            "torch, as written": lambda A, B, X: torch.linalg.inv(torch.kron(A, B)) @ X.T.reshape(-1),
-            "torch, solve": lambda A, B, X: torch.linalg.solve(torch.kron(A, B), X.T.reshape(-1)),
+            "torch, as written": lambda A, B, G: torch.linalg.inv(torch.kron(A, B)) @ G.T.reshape(-1),
+            "torch, solve": lambda A, B, G: torch.linalg.solve(torch.kron(A, B), G.T.reshape(-1)),
+            "by hand": lambda A, B, G: (torch.linalg.inv(B) @ G @ torch.linalg.inv(A)).T.reshape(-1),
         },
+    ),
+    "Hessian of an energy of pairwise distances": Case(
+        "X : n d",
+        ("hess(sum[i,j](exp(-(sum[k]((X[i,k] - X[j,k])**2)))), X)",),
+        {"n": 60, "d": 3},
+        {"torch.func.hessian": torch.func.hessian(bonds)},
     ),
     "low rank inverse": Case(
         "U : n k ; d : n positive ; x : n",
@@ -220,14 +235,34 @@ def listed(value: Any) -> list[Any]:
 
 
 def measure(name: str, case: Case, device: str) -> Row:
-    """One line: values compared (they would raise), every way run once before it is timed."""
+    """The row of a case; what we run is simplified."""
     values = normal_values(case.let, case.dims, device, case.scale)
-    step = program(case)
-    given = {v.name: values[v.name] for v in step.variables}
-    found = step(**given)
     # A way that does not need a value declared for ours still takes it.
     others = {label: partial(way, *values.values()) for label, way in case.others.items()}
-    worst = max(difference(tuple(found), listed(way())) for way in others.values())
+    return compared(name, program(case), values, others, device)
+
+
+def measure_network(name: str, network: Network, device: str) -> Row:
+    """The row of a network: what we run is derived, not simplified."""
+    values = network.values(device)
+    compiled = torch.compile(network.backward, dynamic=False)
+    step, fused = network.step(), network.step(torch_compile=True)
+    given = {v.name: values[v.name] for v in step.variables}
+    others = {
+        "autograd": partial(network.backward, values),
+        "torch.compile": partial(compiled, values),
+        "ours by torch.compile": lambda: list(fused(**given)),
+    }
+    return compared(name, step, values, others, device)
+
+
+def compared(name: str, step: tg.runtime.Step, values: Values, others: Mapping[str, Way], device: str) -> Row:
+    """Values compared, every way run once before it is timed."""
+    given = {v.name: values[v.name] for v in step.variables}
+    found = tuple(step(**given))
+    worst = max(difference(found, listed(way())) for way in others.values())
+    if worst > TOLERANCE:
+        raise ValueError(f"{name}: the values differ by {worst:.1e}")
     times = seconds({"ours": lambda: step(**given), **others}, on_device(device))
     return Row(name, times.pop("ours"), times, worst)
 
@@ -242,10 +277,13 @@ def main() -> None:
     print(f"{machine(chosen.device)}, medians of {RUNS}\n")
     print(f"{'':44} {'ours':>10}   others (times as long as ours; below 1 is our loss)")
     rows: list[Row] = []
-    for name, case in CASES.items():
+    for name in (*CASES, *NETWORKS):
         if chosen.names and not any(part in name for part in chosen.names):
             continue
-        row = measure(name, case, chosen.device)
+        if name in CASES:
+            row = measure(name, CASES[name], chosen.device)
+        else:
+            row = measure_network(name, NETWORKS[name](), chosen.device)
         rows.append(row)
         others = ", ".join(f"{label} {t / row.ours:.3g}x" for label, t in row.others.items())
         print(f"{name:44} {1e3 * row.ours:8.3f}ms   {others}   (differ by {row.difference:.0e})", flush=True)

@@ -26,10 +26,10 @@ class Network:
         """The gradients of all weights, from one backward sweep."""
         return tg.grad(self.loss, list(self.weights))
 
-    def step(self) -> tg.runtime.Step:
+    def step(self, torch_compile: bool = False) -> tg.runtime.Step:
         """The loss and all gradients as one program, as derived: not simplified, equal parts computed once."""
         by_name = {w.name: g for w, g in zip(self.weights, self.gradients(), strict=True)}
-        return tg.compile(self.dims, loss=self.loss, **by_name)
+        return tg.compile(self.dims, torch_compile=torch_compile, loss=self.loss, **by_name)
 
     def values(self, device: str) -> dict[str, torch.Tensor]:
         """Normal values, weights scaled by their number of inputs."""
