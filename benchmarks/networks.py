@@ -95,7 +95,8 @@ def transformer(blocks: int, dims: Mapping[str, int]) -> Network:
 def _torch_block(x: torch.Tensor, p: Mapping[str, torch.Tensor], k: int) -> torch.Tensor:
     inner = torch.layer_norm(x, x.shape[-1:], eps=EPS)
     q, key, v = (torch.einsum("sd,hde->hse", inner, p[f"{name}{k}"]) for name in "QKV")
-    attended = torch.nn.functional.scaled_dot_product_attention(q, key, v)
+    # With a batch axis: torch has no fast way without.
+    attended = torch.nn.functional.scaled_dot_product_attention(q[None], key[None], v[None])[0]
     x = x + torch.einsum("hse,heo->so", attended, p[f"O{k}"])
     return x + torch.nn.functional.gelu(torch.layer_norm(x, x.shape[-1:], eps=EPS) @ p[f"U{k}"]) @ p[f"D{k}"]
 

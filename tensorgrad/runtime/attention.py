@@ -91,7 +91,10 @@ def _fused(program: Program, step: Contract, scores: Contract, parts: Attention,
     inner = next(scores.dims[e] for o in scores.operands for e in o.legs if e not in scores.kept)
     cells = (*queries[:-1], keys[-2])
     price = ((Fraction(2), (*cells, -1)), (Fraction(3), cells), (Fraction(2), (*cells, result[-1])))
-    text = "torch.nn.functional.scaled_dot_product_attention({0}, {1}, {2}, scale=1.0)"
+    # torch has fast ways for four axes only, and a slow one that forms the scores for fewer.
+    more = max(0, 4 - len(queries))
+    new, first = (f"[{', '.join([part] * more)}]" if more else "" for part in ("None", "0"))
+    text = f"torch.nn.functional.scaled_dot_product_attention({{0}}{new}, {{1}}{new}, {{2}}{new}, scale=1.0){first}"
     dims = {**step.dims, -1: inner}
     before: list[Step] = []
     if factor is not None:
