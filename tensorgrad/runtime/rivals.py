@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.errors import InputError, UnsupportedError
-from tensorgrad.runtime.eager import Array, Eager, Library
+from tensorgrad.runtime.eager import Eager
+from tensorgrad.runtime.labelled import Array, Library
 from tensorgrad.runtime.workload import Task
 
 if TYPE_CHECKING:
