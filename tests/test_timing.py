@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 import json
 from collections.abc import Mapping, Sequence
 from math import inf
@@ -144,7 +145,8 @@ def test_an_absent_package_is_said(
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return builtins.__import__(name)
 
-    monkeypatch.setattr("tensorgrad.runtime.rivals.import_module", absent)
+    for module in ("rivals", "libraries"):
+        monkeypatch.setattr(f"tensorgrad.runtime.{module}.import_module", absent)
     done = run("--only", "la-chain")
     assert done.exit_code == 0, done.output
     assert f"no time of {program}: {package} is not installed (la-chain)" in done.stdout
@@ -241,3 +243,20 @@ def test_programs_take_turns() -> None:
     turns = [calls[k : k + 3] for k in range(0, len(calls), 3)]
     assert all(sorted(turn) == ["a", "b", "c"] for turn in turns)
     assert len(turns) >= 7 and len({tuple(turn) for turn in turns}) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "dims"),
+    [
+        ("perceptron", 3, {"b": 4, "n": 5}),
+        ("transformer", 1, {"s": 3, "d": 4, "h": 2, "e": 5, "f": 6}),
+        ("transformer", 2, {"s": 4, "d": 6, "h": 3, "e": 2, "f": 5}),
+    ],
+)
+def test_the_networks_are_those_of_torch(
+    name: str, size: int, dims: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "benchmarks"))
+    network = getattr(importlib.import_module("networks"), name)(size, dims)
+    values = {k: v.double() for k, v in network.values("cpu").items()}
+    assert difference(tuple(network.step()(**values)), network.backward(values)) < 1e-8

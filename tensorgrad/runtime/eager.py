@@ -21,7 +21,7 @@ class Eager(Labelled):
 
     Raises UnsupportedError for a word that this reading of the notation has not.
 
-    >>> from tensorgrad.runtime.rivals import torch_library
+    >>> from tensorgrad.runtime.libraries import torch_library
     >>> import torch
     >>> program = Eager("A @ x + x", "A : n n ; x : n", {"n": 2}, torch_library())
     >>> program({"A": torch.eye(2), "x": torch.ones(2)})

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.errors import InputError, UnsupportedError
 from tensorgrad.runtime.eager import Eager
 from tensorgrad.runtime.labelled import Array, Library
+from tensorgrad.runtime.libraries import autograd_library, jax_library, merging_library, torch_library
 from tensorgrad.runtime.workload import Task
 
 if TYPE_CHECKING:
@@ -41,11 +40,11 @@ def rival(name: str, task: Task, values: Mapping[str, torch.Tensor], backend: st
         case "torch.compile":
             return _torch_compiled(task, values, backend)
         case "autograd":
-            return _bound(_outputs(task, _autograd_library(), _backward), values)
+            return _bound(_outputs(task, autograd_library(), _backward), values)
         case "opt_einsum":
-            return _bound(_outputs(task, _merging("opt_einsum", "contract_expression"), _all_at_once), values)
+            return _bound(_outputs(task, merging_library("opt_einsum", "contract_expression"), _all_at_once), values)
         case "cotengra":
-            return _bound(_outputs(task, _merging("cotengra", "einsum_expression"), _all_at_once), values)
+            return _bound(_outputs(task, merging_library("cotengra", "einsum_expression"), _all_at_once), values)
         case _:
             return _jitted(task, values)
 
@@ -77,56 +76,6 @@ def _bound(outputs: Outputs, values: Values) -> Program:
     return lambda: outputs(values)
 
 
-def torch_library() -> Library:
-    """The words of the notation in torch; derivatives by torch.func."""
-    import torch
-
-    def gradient(f: Callable[[Array], Array], at: Array, order: int) -> Array:
-        return torch.func.jacrev(f)(at) if order else torch.func.grad(f)(at)
-
-    return Library(
-        _torch_words(),
-        torch.einsum,
-        lambda a, axes: a.permute(*axes),
-        merges=False,
-        gradient=gradient,
-        hessian=lambda f, at: torch.func.hessian(f)(at),
-    )
-
-
-def _torch_words() -> dict[str, Callable[..., Array]]:
-    import torch
-    from torch.nn import functional
-
-    names = "exp log sqrt sin cos tanh abs sign relu sigmoid erf kron mean diag".split()
-    return {
-        **{name: getattr(torch, name) for name in names},
-        "softplus": functional.softplus,
-        "softmax": lambda x: torch.softmax(x, -1),
-        "logsumexp": lambda x: torch.logsumexp(x, -1),
-        "inv": torch.linalg.inv,
-        "pinv": torch.linalg.pinv,
-        "det": torch.linalg.det,
-        "logdet": lambda x: torch.linalg.slogdet(x)[1],
-        "expm": torch.linalg.matrix_exp,
-        "I": lambda some, n: torch.eye(n, dtype=some.dtype, device=some.device),
-        "ones": lambda some, *n: torch.ones(n, dtype=some.dtype, device=some.device),
-        "zeros": lambda some, *n: torch.zeros(n, dtype=some.dtype, device=some.device),
-        **_REARRANGING,
-    }
-
-
-def _khatri_rao(a: Array, b: Array) -> Array:
-    return (a[:, None, :] * b[None, :, :]).reshape(-1, a.shape[1])
-
-
-_REARRANGING: Mapping[str, Callable[..., Array]] = {
-    "khatri_rao": _khatri_rao,
-    "vec": lambda x: x.T.reshape(-1),
-    "unvec": lambda x, n, m: x.reshape(int(m), int(n)).T,
-}
-
-
 def _all_at_once(f: Callable[[Values], Array], values: Values, by: Sequence[str]) -> Sequence[Array]:
     """A value and its gradients by torch.func."""
     import torch
@@ -138,16 +87,6 @@ def _all_at_once(f: Callable[[Values], Array], values: Values, by: Sequence[str]
     return [value, *(gradients[name] for name in by)]
 
 
-def _autograd_library() -> Library:
-    """torch, with derivatives by autograd."""
-    from torch.autograd import functional
-
-    def gradient(f: Callable[[Array], Array], at: Array, _: int) -> Array:
-        return functional.jacobian(f, at, create_graph=at.requires_grad)
-
-    return replace(torch_library(), gradient=gradient, hessian=functional.hessian)
-
-
 def _backward(f: Callable[[Values], Array], values: Values, by: Sequence[str]) -> Sequence[Array]:
     """A value and its gradients by one backward pass."""
     import torch
@@ -155,20 +94,6 @@ def _backward(f: Callable[[Values], Array], values: Values, by: Sequence[str]) -
     leaves = {name: values[name].detach().requires_grad_() for name in by}
     value = f({**values, **leaves})
     return [value.detach(), *torch.autograd.grad(value, list(leaves.values()))]
-
-
-def _merging(package: str, maker: str) -> Library:
-    """torch, with products contracted together along the path of a package, found once for each contraction."""
-    make: Any = getattr(import_module(package), maker)
-
-    @cache
-    def expression(equation: str, shapes: tuple[tuple[int, ...], ...]) -> Callable[..., Array]:
-        return make(equation, *shapes)
-
-    def einsum(equation: str, *arrays: Array) -> Array:
-        return expression(equation, tuple(tuple(a.shape) for a in arrays))(*arrays)
-
-    return replace(torch_library(), einsum=einsum, merges=True)
 
 
 def _torch_compiled(task: Task, values: Values, backend: str) -> Program:
@@ -192,7 +117,7 @@ def _jitted(task: Task, values: Mapping[str, torch.Tensor]) -> Program:
         device = jax.devices(kind)[0]
     except RuntimeError as error:
         raise UnsupportedError(f"JAX on {kind}: {str(error).splitlines()[0]}") from error
-    outputs = _outputs(task, _jax_library(jax), lambda f, v, by: _value_and_grad(jax, f, v, by))
+    outputs = _outputs(task, jax_library(jax), lambda f, v, by: _value_and_grad(jax, f, v, by))
     given = {name: jax.device_put(v.cpu().numpy(), device) for name, v in values.items()}
     jitted = jax.jit(outputs)
     return lambda: jax.block_until_ready(jitted(given))
@@ -201,29 +126,3 @@ def _jitted(task: Task, values: Mapping[str, torch.Tensor]) -> Program:
 def _value_and_grad(jax: Any, f: Callable[[Values], Array], values: Values, by: Sequence[str]) -> Sequence[Array]:
     value, gradients = jax.value_and_grad(lambda chosen: f({**values, **chosen}))({n: values[n] for n in by})
     return [value, *(gradients[name] for name in by)]
-
-
-def _jax_library(jax: Any) -> Library:
-    np, nn, linalg = jax.numpy, jax.nn, jax.numpy.linalg
-    words: dict[str, Callable[..., Array]] = {
-        **{name: getattr(np, name) for name in "exp log sqrt sin cos tanh abs sign kron mean diag".split()},
-        **{name: getattr(nn, name) for name in "relu sigmoid softplus softmax".split()},
-        "erf": jax.scipy.special.erf,
-        "logsumexp": lambda x: nn.logsumexp(x, -1),
-        "inv": linalg.inv,
-        "pinv": linalg.pinv,
-        "det": linalg.det,
-        "logdet": lambda x: linalg.slogdet(x)[1],
-        "expm": jax.scipy.linalg.expm,
-        "I": lambda some, n: np.eye(n, dtype=some.dtype),
-        "ones": lambda some, *n: np.ones(n, dtype=some.dtype),
-        "zeros": lambda some, *n: np.zeros(n, dtype=some.dtype),
-        **_REARRANGING,
-    }
-
-    def gradient(f: Callable[[Array], Array], at: Array, order: int) -> Array:
-        return jax.jacrev(f)(at) if order else jax.grad(f)(at)
-
-    return Library(
-        words, np.einsum, np.transpose, merges=True, gradient=gradient, hessian=lambda f, at: jax.hessian(f)(at)
-    )
