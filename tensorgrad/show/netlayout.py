@@ -32,7 +32,7 @@ class NetLayout:
     def __init__(self, placed: Placement, labelled: bool) -> None:
         self.net, self.sized, self.metrics, self.sides = placed.net, placed.sized, placed.metrics, placed.ranks.sides
         self.columns, self.width, self.height, self.labelled = placed.columns, placed.width, placed.height, labelled
-        self.texts = {n: end_label(n, size) for n, size in placed.net.ends.items()}
+        self.texts = {n: placed.net.cut.get(n) or end_label(n, size) for n, size in placed.net.ends.items()}
         self.canvas = Canvas()
         self.left: list[float] = []
         self.starts: list[float] = []
@@ -56,6 +56,10 @@ class NetLayout:
             self._draw_element(k, element)
         ends = {e.name: e.top + e.offsets[0] for e in self.columns.elements if e.name}
         return Block(self.canvas.scene(x, self.height), ends)
+
+    def spans(self) -> list[tuple[float, float]]:
+        """Left and right of the columns of items, once they are drawn."""
+        return [(x, x + width) for x, width in zip(self.left, self.widths, strict=True)][1:-1]
 
     def _column_widths(self) -> list[float]:
         found = [max((self.columns.elements[e].width for e in col), default=0.0) for col in self.columns.columns]
