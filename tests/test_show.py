@@ -286,8 +286,14 @@ def test_rows_of_a_product_are_led_alike(t: Tensor) -> None:
 
 
 def test_what_fits_on_a_page_or_is_thick_everywhere_is_not_cut() -> None:
-    for t in (chain(9), grid(11, 10)):
-        assert not [label for label in scene_of(t).labels if "→" in label.name.text]
+    hessian = tg.parse("hess(-(y @ log(softmax(W @ x))), W)", let="W : k d ; x : d ; y : k")
+    for t in (chain(9), grid(11, 10), tg.simplify(hessian).tensor):
+        scene = scene_of(t)
+        assert not [label for label in scene.labels if "→" in label.name.text]
+        ends = [
+            label for label in scene.labels if label.role == "edge" and label.parent < 0 and label.anchor == "start"
+        ]
+        assert len({label.x for label in ends}) <= 1
 
 
 @pytest.mark.parametrize("metrics", [PIXELS, CELLS], ids=["pixels", "cells"])
@@ -440,7 +446,7 @@ def test_latex_compiles(engine: str, tmp_path: Path) -> None:
         pytest.skip(f"no {engine} here")
     # Chinese needs fonts that a LaTeX need not have.
     names = Variable("f", edges=dict.fromkeys((n for n in NAMES if n != "张量"), "n"))
-    plain = {**EXAMPLES, "names": names}
+    plain = {**EXAMPLES, "names": names, "rows": ring(50)}
     result = tg.simplify("inv(A @ B_2) @ A @ B_2 @ x", let="A B_2 : n n ; x : n", if_="invertible(A)", dims={"n": 9})
     save_egraph(result.egraph, tmp_path / "egraph.tex")
     tg.plan("(A - H.T @ H) @ x", {"n": 9}, let="A H : n n ; x : n").save(tmp_path / "plan.tex")

@@ -22,6 +22,8 @@ LETTERS = 12
 def cut_columns(net: Net, ranks: Ranks, spans: Sequence[tuple[float, float]], metrics: Metrics) -> list[int]:
     """The columns with which new rows begin, none if the net cannot be cut; `spans` are the columns' left and right."""
     room = metrics.widest - 2 * (metrics.small * LETTERS + metrics.run)
+    if any(right - left > room for left, right in spans):
+        return []  # A box that is wider than a page by itself: what stands beside it would only be torn off.
     starts: list[int] = []
     first = 0
     while spans[-1][1] - spans[first][0] > room:
