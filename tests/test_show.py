@@ -268,7 +268,7 @@ def test_a_wide_product_goes_on_in_new_rows(t: Tensor, metrics: Metrics) -> None
     assert scene.width <= metrics.widest
     wires = wires_of_curves(scene) if metrics is PIXELS else wires_of_cells(scene)
     assert read_back(scene, wires, {v.name: v for v in t.variables}, t) == t
-    cut = [label.name.text.strip("→ ") for label in scene.labels if "→" in label.name.text]
+    cut = [label.name.text.strip("… ") for label in scene.labels if "…" in label.name.text]
     # Every wire that is cut has its letter at two ends, and goes on nowhere else.
     assert cut and all(cut.count(name) == 2 for name in cut)
     assert not {name.partition(":")[0] for name in cut} & {*t.edges, "n", "m"}
@@ -289,7 +289,7 @@ def test_what_fits_on_a_page_or_is_thick_everywhere_is_not_cut() -> None:
     hessian = tg.parse("hess(-(y @ log(softmax(W @ x))), W)", let="W : k d ; x : d ; y : k")
     for t in (chain(9), grid(11, 10), tg.simplify(hessian).tensor):
         scene = scene_of(t)
-        assert not [label for label in scene.labels if "→" in label.name.text]
+        assert not [label for label in scene.labels if "…" in label.name.text]
         ends = [
             label for label in scene.labels if label.role == "edge" and label.parent < 0 and label.anchor == "start"
         ]

@@ -160,7 +160,7 @@ class NetLayout:
     def _draw_element(self, k: int, element: Element) -> None:
         left, width = self.left[element.column + 1], self.widths[element.column + 1]
         if element.item >= 0:
-            x = left + (width - element.width) / 2
+            x = left + _inset(element, width)
             if self.metrics.whole:
                 x = float(int(x))
             self._connect(k, element, x, left, left + width)
@@ -209,6 +209,15 @@ class NetLayout:
                     anchor = "start" if side == "L" else "end"
                     y = element.top + element.offsets[leg]
                     self.canvas.labels.append(Label(Name(mark), at, y, anchor, "mark", place))
+
+
+def _inset(element: Element, width: float) -> float:
+    """How far from the left of its column an item stands: in the middle, but not far away from all that it meets."""
+    spare = width - element.width
+    alone = not element.slots["L"] or not element.slots["R"]
+    if alone and spare > 4 * element.width:
+        return element.width if element.slots["L"] else spare - element.width
+    return spare / 2
 
 
 def end_label(name: str, size: Name) -> Name:

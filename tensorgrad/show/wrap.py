@@ -102,6 +102,6 @@ def _names(taken: set[str]) -> Iterator[str]:
 
 
 def _label(letter: str, size: Name, side: Side) -> Name:
-    """A cut wire: its letter and size, and an arrow from one row to the next."""
+    """A cut wire: its letter and size, with dots where it goes on."""
     text, math = f"{letter}:{size.text}", f"{Name(letter).latex}{{:}}{size.latex}"
-    return Name(f"{text} →", rf"{math}\to") if side == "R" else Name(f"→ {text}", rf"\to {math}")
+    return Name(f"{text} …", rf"{math}\,\dots") if side == "R" else Name(f"… {text}", rf"\dots\,{math}")
