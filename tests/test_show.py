@@ -32,7 +32,7 @@ from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Scene
 from tensorgrad.show.svg import MADE, USED
 from tensorgrad.show.tikz import document
 from tensorgrad.sizes import size
-from tensorgrad.tensor import Convolution, Product, Tensor, Variable
+from tensorgrad.tensor import Convolution, Product, Tensor, Variable, renamed
 from tests.drawn import read_back, tensor_of, wires_of_cells, wires_of_curves
 from tests.geometry import assert_drawn_well, assert_legible
 from tests.strategies import products, tensors, variables
@@ -283,6 +283,13 @@ def test_rows_of_a_product_are_led_alike(t: Tensor) -> None:
     for s in scene_of(t).shapes:
         rows.setdefault(s.y, []).append(s.x)
     assert len(rows) > 3 and len({round(min(xs), 6) for xs in rows.values()}) == 1
+
+
+def test_the_sign_of_a_product_in_rows_stands_before_its_first_row() -> None:
+    scene = scene_of(tg.Sum([chain(3), renamed(chain(41), ("e0", "e3"))], [1, -1]))
+    sign = next(label for label in scene.labels if label.name.text == "−")
+    assert next(s.name.text for s in scene.shapes if s.y < sign.y < s.y + s.height) == "A0"
+    assert_drawn_well(scene, ("e0", "e3"))
 
 
 def test_what_fits_on_a_page_or_is_thick_everywhere_is_not_cut() -> None:

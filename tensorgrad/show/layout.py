@@ -90,10 +90,11 @@ def _text(name: Name, metrics: Metrics) -> Scene:
 
 
 def _beside(parts: list[Scene], metrics: Metrics) -> Scene:
-    height = max((p.height for p in parts), default=metrics.least)
+    level = max((p.level for p in parts), default=metrics.least / 2)
+    height = max((level - p.level + p.height for p in parts), default=metrics.least)
     canvas, x = Canvas(), 0.0
     for part in parts:
-        y = (height - part.height) / 2
+        y = level - part.level
         canvas.put(part, x, float(int(y)) if metrics.whole else y)
         x += part.width + 2 * metrics.small
     return canvas.scene(max(x - 2 * metrics.small, 0.0), height)
@@ -153,7 +154,7 @@ def _wrapped(net: Net, sides: dict[str, Side], metrics: Metrics) -> Scene:
     if not starts:
         return whole
     rows = [_block(row, own, metrics, True).scene for row, own in rows_of(net, sides, ranks, starts)]
-    return _stacked(_led_alike(rows), metrics)
+    return replace(_stacked(_led_alike(rows), metrics), first_row=rows[0].height)
 
 
 def _led_alike(rows: list[Scene]) -> list[Scene]:
