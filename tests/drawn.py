@@ -117,7 +117,9 @@ def read_back(scene: Scene, wires: list[list[Contact]], variables: dict[str, Var
         # Wires of one dot meet at it, which is one edge all the same.
         assert len(wire) == 2 or any(c.shape >= 0 and scene.shapes[c.shape].kind == "dot" for c in wire), wire
         for contact in wire:
-            if contact.shape < 0:
+            if contact.shape < 0 and "…" in contact.name:
+                groups.unite(number, ("cut", contact.name.strip("… ").partition(":")[0]))
+            elif contact.shape < 0:
                 free[contact.name.partition(":")[0]] = number
             elif scene.shapes[contact.shape].kind == "dot":
                 groups.unite(number, ("dot", contact.shape))

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 import tensorgrad as tg
-from tensorgrad.api import Result
+from tensorgrad.api import Proof, Result
 from tensorgrad.cli import main
+from tensorgrad.errors import UnsupportedError
 from tensorgrad.show import egraph_text, growth_svg, save_egraph
 from tensorgrad.show.egraph import MOST_CLASSES, MOST_MEMBERS
 from tests.geometry import assert_drawn_well
@@ -140,3 +141,57 @@ def test_the_command_writes_a_page(tmp_path: Path) -> None:
     assert page.count("<svg") == 2 and "<script" not in page and "<table>" in page
     done = CliRunner().invoke(main, [*arguments, str(tmp_path / "search.gif")])
     assert done.exit_code == 2 and "name a file .html" in done.stderr
+
+
+# ---- proofs
+
+
+@pytest.mark.parametrize(
+    ("goal", "let", "facts", "status", "left", "right"),
+    [
+        ("det(A @ B @ inv(A)) = det(B)", "A B : n n", "invertible(A)", "proved", "det(c4)", "det(B)"),
+        ("inv(inv(A)) = A", "A : n n", "", "proved", "inv(c2)", "A"),
+        ("A @ B = C", "A B C : n n", "", "refuted", "A @ B", "C"),
+    ],
+)
+def test_both_sides_of_a_goal_are_marked(
+    goal: str, let: str, facts: str, status: str, left: str, right: str, tmp_path: Path
+) -> None:
+    proof = tg.prove(goal, let=let, if_=facts)
+    assert proof.status == status
+    found = {m.side: (c.name, m.text) for c in proof.egraph.shown() for m in c.members if m.side}
+    assert {side: text for side, (_, text) in found.items()} == {"left side": left, "right side": right}
+    assert (len({name for name, _ in found.values()}) == 1) == (status == "proved")
+    drawn = egraph_text(proof.egraph)
+    assert f"{left}  ← left side" in drawn and f"{right}  ← right side" in drawn
+    save_egraph(proof.egraph, tmp_path / "x.svg")
+    assert "← right side" in (tmp_path / "x.svg").read_text(encoding="utf-8")
+
+
+def test_one_diagram_is_both_sides() -> None:
+    proof = tg.prove("tr(A @ B) = tr(B @ A)", let="A B : n n")
+    assert [m.side for c in proof.egraph.shown() for m in c.members if m.side] == ["both sides"]
+
+
+def test_the_report_of_a_proof_follows_both_sides() -> None:
+    proof = tg.prove("det(A @ B @ inv(A)) = det(B)", let="A B : n n", if_="invertible(A)", follow=True)
+    prices = [r.price for r in proof.report.rounds]
+    assert len(prices) == proof.iterations + 1
+    # While the sides differ both are paid, det(A @ B @ inv(A)) and det(B); then only det(B).
+    assert None not in prices and prices[0] > prices[-1] and "det-of-product" in str(proof.report)
+    assert "follow=True" in str(tg.prove("A.T.T = A", let="A : n m").report)
+
+
+def test_a_goal_without_a_search_has_no_egraph() -> None:
+    with pytest.raises(UnsupportedError, match="not searched"):
+        _ = Proof("open", reason="no derivative of f").egraph
+
+
+def test_prove_writes_a_page_for_one_goal(tmp_path: Path) -> None:
+    path = tmp_path / "search.html"
+    goal = ["inv(inv(A)) = A", "--let", "A : n n", "--report", str(path)]
+    assert CliRunner().invoke(main, ["prove", *goal]).exit_code == 0
+    page = path.read_text(encoding="utf-8")
+    assert page.count("<svg") == 2 and "left side" in page and "inv-of-inverse" in page
+    two = CliRunner().invoke(main, ["prove", "A = A.T", *goal])
+    assert two.exit_code == 2 and "one goal" in two.output

@@ -32,7 +32,7 @@ from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Scene
 from tensorgrad.show.svg import MADE, USED
 from tensorgrad.show.tikz import document
 from tensorgrad.sizes import size
-from tensorgrad.tensor import Convolution, Product, Tensor, Variable
+from tensorgrad.tensor import Convolution, Product, Tensor, Variable, renamed
 from tests.drawn import read_back, tensor_of, wires_of_cells, wires_of_curves
 from tests.geometry import assert_drawn_well, assert_legible
 from tests.strategies import products, tensors, variables
@@ -226,11 +226,81 @@ def test_five_hundred_operands_are_drawn_or_folded(t: Tensor) -> None:
     assert len(scene.shapes) == 500 if not folded else folded[0].name.text == "… 500 operands"
 
 
-def test_a_chain_is_drawn_up_to_forty_operands() -> None:
-    assert [s.name.text for s in scene_of(chain(40)).shapes] == [f"A{k}" for k in range(40)]
-    folded = scene_of(chain(41))
-    assert [s.name.text for s in folded.shapes] == ["… 41 operands"]
-    assert_drawn_well(folded, ("e0", "e41"))
+def test_a_chain_is_drawn_up_to_five_hundred_operands_and_in_a_box_to_forty() -> None:
+    assert [s.name.text for s in scene_of(chain(500)).shapes] == [f"A{k}" for k in range(500)]
+    for t, most, count in ((chain(501), 500, 501), (tg.F.exp(chain(41)), 40, 41)):
+        scene = scene_of(t)
+        folded = [(s.name.text, s.note.text) for s in scene.shapes if s.kind == "folded"]
+        assert folded == [(f"… {count} operands", f"folded: more than {most}")]
+        assert_drawn_well(scene, t.edges)
+    assert len(scene_of(tg.F.exp(chain(40))).shapes) == 41
+
+
+# ---- products in rows
+
+
+def ring(length: int) -> Tensor:
+    """The trace of a product of so many matrices."""
+    return Product([Variable(f"A{k}", edges={f"e{k}": "n", f"e{(k + 1) % length}": "n"}) for k in range(length)], ())
+
+
+def strands(count: int, length: int) -> Tensor:
+    """So many chains of matrices beside each other."""
+    letters = "ABCD"[:count]
+    factors = [Variable(f"{c}{k}", edges={f"{c}{k}": "n", f"{c}{k + 1}": "n"}) for c in letters for k in range(length)]
+    return Product(factors, tuple(f"{c}{k}" for c in letters for k in (0, length)))
+
+
+WIDE = {
+    "chain": chain(60),
+    "ring": ring(50),
+    "two strands": strands(2, 30),
+    "three strands": strands(3, 25),
+    "ladder": grid(2, 30),
+    "lattice": grid(4, 25),
+}
+
+
+@pytest.mark.parametrize("metrics", [PIXELS, CELLS], ids=["pixels", "cells"])
+@pytest.mark.parametrize("t", WIDE.values(), ids=WIDE.keys())
+def test_a_wide_product_goes_on_in_new_rows(t: Tensor, metrics: Metrics) -> None:
+    scene = scene_of(t, metrics)
+    assert scene.width <= metrics.widest
+    wires = wires_of_curves(scene) if metrics is PIXELS else wires_of_cells(scene)
+    assert read_back(scene, wires, {v.name: v for v in t.variables}, t) == t
+    cut = [label.name.text.strip("… ") for label in scene.labels if "…" in label.name.text]
+    # Every wire that is cut has its letter at two ends, and goes on nowhere else.
+    assert cut and all(cut.count(name) == 2 for name in cut)
+    assert not {name.partition(":")[0] for name in cut} & {*t.edges, "n", "m"}
+    if metrics is PIXELS:
+        assert_drawn_well(scene, t.edges)
+        assert_legible(scene)
+
+
+@pytest.mark.parametrize("t", [chain(60), ring(50), chain(41)], ids=["chain", "ring", "forty-one"])
+def test_rows_of_a_product_are_led_alike(t: Tensor) -> None:
+    rows: dict[float, list[float]] = {}
+    for s in scene_of(t).shapes:
+        rows.setdefault(s.y, []).append(s.x)
+    assert len(rows) > 3 and len({round(min(xs), 6) for xs in rows.values()}) == 1
+
+
+def test_the_sign_of_a_product_in_rows_stands_before_its_first_row() -> None:
+    scene = scene_of(tg.Sum([chain(3), renamed(chain(41), ("e0", "e3"))], [1, -1]))
+    sign = next(label for label in scene.labels if label.name.text == "−")
+    assert next(s.name.text for s in scene.shapes if s.y < sign.y < s.y + s.height) == "A0"
+    assert_drawn_well(scene, ("e0", "e3"))
+
+
+def test_what_fits_on_a_page_or_is_thick_everywhere_is_not_cut() -> None:
+    hessian = tg.parse("hess(-(y @ log(softmax(W @ x))), W)", let="W : k d ; x : d ; y : k")
+    for t in (chain(9), grid(11, 10), tg.simplify(hessian).tensor):
+        scene = scene_of(t)
+        assert not [label for label in scene.labels if "…" in label.name.text]
+        ends = [
+            label for label in scene.labels if label.role == "edge" and label.parent < 0 and label.anchor == "start"
+        ]
+        assert len({label.x for label in ends}) <= 1
 
 
 @pytest.mark.parametrize("metrics", [PIXELS, CELLS], ids=["pixels", "cells"])
@@ -383,7 +453,7 @@ def test_latex_compiles(engine: str, tmp_path: Path) -> None:
         pytest.skip(f"no {engine} here")
     # Chinese needs fonts that a LaTeX need not have.
     names = Variable("f", edges=dict.fromkeys((n for n in NAMES if n != "张量"), "n"))
-    plain = {**EXAMPLES, "names": names}
+    plain = {**EXAMPLES, "names": names, "rows": ring(50)}
     result = tg.simplify("inv(A @ B_2) @ A @ B_2 @ x", let="A B_2 : n n ; x : n", if_="invertible(A)", dims={"n": 9})
     save_egraph(result.egraph, tmp_path / "egraph.tex")
     tg.plan("(A - H.T @ H) @ x", {"n": 9}, let="A H : n n ; x : n").save(tmp_path / "plan.tex")

@@ -30,11 +30,13 @@ def prove(
     seconds: float = 5.0,
     nodes: int = 20_000,
     verify: bool = False,
+    follow: bool = False,
 ) -> Proof:
     """Prove `lhs = rhs if facts`, or find a counterexample.
 
     Args: the goal, as text with declarations `let` and more facts `if_`; rules, by default the library; budgets;
-    `verify`, to compare the sides of a proved goal on random values too.
+    `verify`, to compare the sides of a proved goal on random values too; `follow`, to note the size of the simplest forms
+    of both sides after every round, for `report` (which takes time of the search).
     Returns a Proof that is true when the goal is proved. `lhs != rhs` is never proved: it is refuted by a
     counterexample to equality, or open; when both sides merge all the same, the rules are unsound: an error.
 
@@ -63,12 +65,18 @@ def prove(
     loaded = rules if rules is not None else library()
     differs = claim.relation == "!="
     first = min(seconds, DIFFERING_SECONDS if differs else FIRST_SECONDS)
-    found = search.prove(left, right, conditions=claim.conditions, rules=loaded, seconds=first, nodes=nodes)
+
+    def searched(budget: float) -> search.Outcome:
+        return search.prove(
+            left, right, conditions=claim.conditions, rules=loaded, seconds=budget, nodes=nodes, follow=follow
+        )
+
+    found = searched(first)
     seen = None
     if not found.proved or differs or (verify and _disagree(claim, claim.right, left, right)):
         seen = _counterexample(claim.left, claim.right, claim)
     if seen is None and found.stopped == "seconds" and first < seconds:
-        found = search.prove(left, right, conditions=claim.conditions, rules=loaded, seconds=seconds, nodes=nodes)
+        found = searched(seconds)
     status, reason = _status(found.proved, seen is not None, differs)
     return Proof(
         status=status,
@@ -80,6 +88,7 @@ def prove(
         counterexample=seen,
         reached=None if found.proved else (found.left, found.right),
         tallies=found.graph.profile.tallies,
+        searched=found.searched,
         reason=reason or ("" if status != "open" else _open(found.stopped)),
     )
 

@@ -68,7 +68,7 @@ class Report:
 
     @property
     def _unfollowed(self) -> str:
-        return "the cost was not followed: simplify(..., follow=True) notes it after every round"
+        return "the cost was not followed: follow=True notes it after every round"
 
     def __str__(self) -> str:
         return "\n".join([*self._lines(), "", str(self.profile)])

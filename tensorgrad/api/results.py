@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tensorgrad.cost import amount
 from tensorgrad.derivation import Derivation
+from tensorgrad.errors import UnsupportedError
 from tensorgrad.runtime import PlanStep
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Expectation, Tensor
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from tensorgrad.api.profile import RunProfile
     from tensorgrad.api.report import Report
+    from tensorgrad.egraph.exploration import Searched
     from tensorgrad.egraph.explored import Explored
     from tensorgrad.egraph.partial import Assumption
     from tensorgrad.egraph.profile import Tally
@@ -164,7 +166,7 @@ class Proof:
     """The answer to a goal: proved (with a derivation), refuted (with a counterexample), open, or an error.
 
     `rules` are those of the proof, leaf derivatives too; `reached` are the simplest forms found of the two sides of a goal
-    that was not proved.
+    that was not proved. `egraph` is what was explored, `report` how that went (`prove(..., follow=True)` follows the cost).
     """
 
     status: Status
@@ -177,6 +179,21 @@ class Proof:
     reached: tuple[Tensor, Tensor] | None = None
     reason: str = ""
     tallies: Mapping[str, Tally] = field(default_factory=dict[str, "Tally"], compare=False, repr=False)
+    searched: Searched | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def egraph(self) -> Explored:
+        """What was explored, both sides of the goal marked (`proof.egraph.show()`); UnsupportedError without a search."""
+        if self.searched is None:
+            raise UnsupportedError(f"the e-graph of a goal that was not searched for: {self.reason or self.status}")
+        return self.searched.explored()
+
+    @property
+    def report(self) -> Report:
+        """How the search went: nodes and the size of both sides round by round, and what each rule did."""
+        from tensorgrad.api.report import Report
+
+        return Report(self.egraph.history, self.profile, "symbols")
 
     @property
     def profile(self) -> RunProfile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,15 +123,19 @@ def _goals_of_file(path: str) -> list[Goal]:
     return goals
 
 
-def answer(goal: Goal, rules: RuleSet, seconds: float) -> Answer:
-    """Prove one goal. What this version cannot compute with stays open; a line that cannot be read is an error."""
+def answer(goal: Goal, rules: RuleSet, seconds: float, follow: bool = False) -> Answer:
+    """Prove one goal. What this version cannot compute with stays open; a line that cannot be read is an error.
+
+    Only with `follow` the e-graph is kept: those of a folder of goals would fill the memory.
+    """
     from tensorgrad.api import Proof, prove
     from tensorgrad.notation import Claim
 
     error = goal.claim if isinstance(goal.claim, UnsupportedError) else None
     if isinstance(goal.claim, Claim):
         try:
-            return Answer(goal, prove(goal.claim, rules=rules, seconds=seconds, verify=True))
+            proof = prove(goal.claim, rules=rules, seconds=seconds, verify=True, follow=follow)
+            return Answer(goal, proof if follow else replace(proof, searched=None))
         except UnsupportedError as unsupported:
             error = unsupported
     elif error is None:

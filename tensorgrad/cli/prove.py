@@ -32,6 +32,12 @@ SLOWEST = 5
 @time_option
 @json_option
 @profile_option
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Write how the search for one goal went to FILE, .html: nodes and size by round, rules, the e-graph.",
+)
 @rule_options
 @click.pass_context
 def prove(
@@ -43,6 +49,7 @@ def prove(
     seconds: float,
     as_json: bool,
     profile: bool,
+    report: str | None,
     rules: RuleOptions,
 ) -> None:
     """Prove goals: each ARG is a file of theorems (or rules), a folder of them, or one goal `lhs = rhs [if facts]`.
@@ -52,6 +59,7 @@ def prove(
     tensorgrad prove --no-rules "tr(A @ B) = tr(B @ A)" --let "A B : n n"
     tensorgrad prove tests/theorems/intro.theorems --only "trace*" --json
     tensorgrad prove tests/theorems
+    tensorgrad prove "det(inv(A)) = 1 / det(A)" --let "A : n n" --report search.html
 
     A goal is proved, refuted by a counterexample, open, or an error. `lhs != rhs` asks for the counterexample.
     A line that cannot be read is shown with its place, and the others are proved.
@@ -60,8 +68,14 @@ def prove(
     from tensorgrad.api import RunProfile
 
     goals = read_goals(arguments, let, if_, only)
+    if report is not None and len(goals) != 1:
+        raise click.UsageError(
+            f"--report tells of the search for one goal, and there are {len(goals)}: choose with --only"
+        )
     loaded = rules.load()
-    answers = [answer(goal, loaded, seconds) for goal in progress(goals, "proving")]
+    answers = [answer(goal, loaded, seconds, report is not None) for goal in progress(goals, "proving")]
+    if report is not None:
+        answers[0].proof.report.save(report, answers[0].proof.egraph, goals[0].text)
     if as_json:
         print_json([_row(a, profile) for a in answers])
     elif len(answers) == 1:

@@ -29,6 +29,21 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """The e-graph that a search for a proof left, the two sides in it, and how it grew."""
+
+    graph: EGraph
+    sides: tuple[Ref, Ref]
+    history: tuple[Round, ...]
+
+    def explored(self) -> Explored:
+        """The e-graph to be looked at, with the simplest forms of both sides chosen."""
+        chosen = Extraction(self.graph, self.sides, Pricing(self.graph, None)).chosen
+        first, second = (ref[0] for ref in self.sides)
+        return Explored(self.graph, self.graph.root(first), chosen, self.history, (first, second))
+
+
+@dataclass(frozen=True, slots=True)
 class Exploration:
     """Tensors, the e-graph of what equals them, and how the search ended; `connect` finds missing steps."""
 

@@ -15,11 +15,15 @@ from tensorgrad.tensor import Product, Tensor, Variable
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One node of a class: its text, in which other classes have names, the classes it uses, and whether it was chosen."""
+    """One node of a class: its text, in which other classes have names, the classes it uses, and whether it was chosen.
+
+    `side` says which side of a goal it is: left, right, or both.
+    """
 
     text: str
     uses: tuple[str, ...]
     chosen: bool
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,16 @@ class Shown:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explored:
-    """What a search left: the e-graph, the class of the expression, the member chosen of each class, round by round."""
+    """What a search left: the e-graph, the class of the expression, the member chosen of each class, round by round.
+
+    `sides` are the two sides of a goal as they were written; they are members of one class once they are proved equal.
+    """
 
     graph: EGraph
     root: Handle
     chosen: Mapping[Handle, Handle]
     history: tuple[Round, ...] = ()
+    sides: tuple[Handle, ...] = ()
     _texts: _Texts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,10 +65,14 @@ class Explored:
         for root in (*form, *(r for r in self._reached() if r not in form)):
             yield self._shown(root, root in form)
 
+    def _roots(self) -> list[Handle]:
+        """The class of the expression, or those of both sides."""
+        return list(dict.fromkeys((self.root, *map(self.graph.root, self.sides))))
+
     def _form(self) -> dict[Handle, None]:
         """The classes of the chosen form, the expression's first."""
         found: dict[Handle, None] = {}
-        queue = [self.root]
+        queue = self._roots()
         while queue:
             root = queue.pop(0)
             if root not in found:
@@ -71,7 +83,7 @@ class Explored:
     def _reached(self) -> dict[Handle, None]:
         """The classes that any form of the expression uses, breadth first."""
         found: dict[Handle, None] = {}
-        queue = [self.root]
+        queue = self._roots()
         while queue:
             root = queue.pop(0)
             if root not in found:
@@ -89,16 +101,28 @@ class Explored:
         return sorted({*live, self.chosen[root]} if root in self.chosen else live)
 
     def _shown(self, root: Handle, in_form: bool) -> Shown:
-        members = [
-            Member(
-                self._texts.of(root, member),
-                tuple(map(self._texts.name, self._parts(member))),
-                in_form and self.chosen.get(root) == member,
-            )
-            for member in self._members(root)
-        ]
+        said = self._said(root)
+        members = [self._member(root, member, in_form, said) for member in self._members(root)]
+        # A side that has been replaced by a simpler node, or by its own parts, is shown as it was written.
+        written = {text: side for side in self.sides if (text := self._texts.of(root, side)) in said}
+        members += [self._member(root, side, False, said) for side in written.values()]
         shape = tuple(map(str, self.graph.dims[root]))
         return Shown(self._texts.name(root), shape, tuple(self.graph.members(root).facts), tuple(members), in_form)
+
+    def _member(self, root: Handle, member: Handle, in_form: bool, said: dict[str, str]) -> Member:
+        """One member; `said` are the sides that are still to be shown, by their texts."""
+        text = self._texts.of(root, member)
+        uses = tuple(map(self._texts.name, self._parts(member)))
+        return Member(text, uses, in_form and self.chosen.get(root) == member, said.pop(text, ""))
+
+    def _said(self, root: Handle) -> dict[str, str]:
+        """Which sides of the goal stand in a class, by their texts."""
+        found: dict[str, str] = {}
+        for side, name in zip(self.sides, ("left side", "right side"), strict=False):
+            if self.graph.root(side) == root:
+                text = self._texts.of(root, side)
+                found[text] = "both sides" if text in found else name
+        return found
 
     def show(self) -> None:
         """Show classes, nodes and the chosen form: in a notebook as a picture, else as text on stdout."""

@@ -60,8 +60,8 @@ class Saturation:
     price: Callable[[], list[tuple[int, int] | None]] | None = None
     """The price of the best form so far: when `PATIENCE` waves of factoring have not lowered it, the run ends."""
     waves: int = WAVES
-    follow: bool = False
-    """Whether the price of the best form is noted after every round, which takes an extraction each time."""
+    follow: Callable[[], tuple[int, int] | None] | None = None
+    """A price that is noted after every round, which takes an extraction each time."""
     done_rounds: int = 0
     history: list[Round] = field(default_factory=list["Round"])
     """The e-graph at first, and after each round."""
@@ -114,7 +114,7 @@ class Saturation:
             return "goal" if self.goal() else spent.args[0]
 
     def _note(self) -> None:
-        price = self.price()[0] if self.follow and self.price is not None else None
+        price = self.follow() if self.follow is not None else None
         self.history.append(Round(len(self.graph.nodes) - len(self.graph.dead), None if price is None else price[0]))
 
     def _why(self) -> Stopped:

@@ -12,7 +12,7 @@ from tensorgrad.diagram import Node, Ref, insert
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.explain import Explainer, derivation
-from tensorgrad.egraph.exploration import Exploration
+from tensorgrad.egraph.exploration import Exploration, Searched
 from tensorgrad.egraph.gapless import Joiner
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.partial import DEFINED, Assumption, Said, assumptions, consequences
@@ -47,6 +47,7 @@ class Outcome:
     rounds: int
     classes: int
     graph: EGraph
+    searched: Searched
 
 
 def explore(
@@ -79,7 +80,7 @@ def explore(
             each_sum=bool(dims),
             fused=True,
             price=lambda: [Extraction(graph, refs, pricing).cost for pricing in pricings],
-            follow=follow,
+            follow=(lambda: Extraction(graph, refs, pricings[0]).cost) if follow else None,
         )
         stopped = run.run()
     finally:
@@ -117,10 +118,14 @@ def prove(
     nodes: int = 20_000,
     explain: bool = True,
     assume: bool = True,
+    follow: bool = False,
 ) -> Outcome:
-    """Whether two tensors without derivatives become one class; `assume` that their partial functions are defined."""
+    """Whether two tensors without derivatives become one class; `assume` that their partial functions are defined.
+
+    `follow` notes the price of the simplest forms of both sides after every round.
+    """
     written = [left, right] if assume else []
-    search = _Search(left, right, written, conditions, rules, seconds, nodes)
+    search = _Search(left, right, written, conditions, rules, seconds, nodes, follow)
     graph, first, second = search.graph, search.first, search.second
     proved = graph.same(first, second)
     explainer = Explainer(graph)
@@ -141,6 +146,7 @@ def prove(
         search.rounds,
         graph.statistics()[0],
         graph,
+        Searched(graph, (first, second), search.history),
     )
 
 
@@ -181,6 +187,7 @@ class _Search:
         rules: RuleSet,
         seconds: float,
         nodes: int,
+        follow: bool = False,
     ) -> None:
         engine = Engine.of(rules, [*written, left, right, *_expressions(conditions)])
         # The seconds are those of the search: what is stated must be in the graph before it.
@@ -191,13 +198,23 @@ class _Search:
             self.first = insert(graph, left)
             self.second = _aligned(insert(graph, right), left, right)
             graph.deadline = time.monotonic() + seconds
-            run = Saturation(graph, engine, equations, goal=lambda: graph.same(self.first, self.second))
+            run = Saturation(
+                graph,
+                engine,
+                equations,
+                goal=lambda: graph.same(self.first, self.second),
+                follow=self._price if follow else None,
+            )
             self.stopped: Stopped = Rephrasing(graph, run, self.first, self.second).run()
         finally:
             engine.tables.end()
-        self.rounds = run.done_rounds
+        self.rounds, self.history = run.done_rounds, tuple(run.history)
         graph.limit *= 2
         graph.deadline = time.monotonic() + 60
+
+    def _price(self) -> tuple[int, int] | None:
+        """The price of the simplest forms of both sides, parts that they share once."""
+        return Extraction(self.graph, [self.first, self.second], Pricing(self.graph, None)).cost
 
     def steps(self, explainer: Explainer) -> tuple[Step, ...]:
         """The steps of a proof that was found, as they are found."""

@@ -15,12 +15,12 @@ from tensorgrad.tensor import Apply, Derivative, Expectation, Sum, Tensor, Varia
 
 DEEPEST = 7
 """Boxes in boxes that are drawn; what is nested deeper is folded."""
-MOST_ITEMS = 400
+MOST_ITEMS = 600
 """Items of one picture; what exceeds it is folded."""
 MOST_TERMS = 24
 """Terms of one sum that are drawn."""
-MOST_OPERANDS, LONGEST_CHAIN = 120, 40
-"""Operands of one product that are drawn, and as many if they are chains, which have one line to be drawn on."""
+MOST_OPERANDS, LONGEST_CHAIN, LONGEST_BOXED = 120, 500, 40
+"""Operands of one product that are drawn, and as many if they are chains: in rows, or in a box, which has one row."""
 
 
 def picture(t: Tensor) -> Picture:
@@ -76,9 +76,11 @@ class _Builder:
             return Net(Name(""), (zero,), wires, ends)
         numbers = [node for node, _ in product.operands if _is_number(node)]
         operands = [(node, edges) for node, edges in product.operands if not _is_number(node)]
-        if len(operands) > (LONGEST_CHAIN if _chains(product) else MOST_OPERANDS):
+        most = (LONGEST_BOXED if depth else LONGEST_CHAIN) if _chains(product) else MOST_OPERANDS
+        if len(operands) > most:
             open_edges = tuple(sorted({e for _, edges in operands for e in edges} & set(product.boundary.values())))
-            lump = Item("folded", Name(f"… {len(operands)} operands"), len(open_edges), source=t)
+            note = Name(f"folded: more than {most}")
+            lump = Item("folded", Name(f"… {len(operands)} operands"), len(open_edges), note=note, source=t)
             drawn: list[tuple[Item, tuple[int, ...]]] = [(lump, open_edges)]
         else:
             drawn = [(self.item(node, depth), edges) for node, edges in operands]

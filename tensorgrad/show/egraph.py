@@ -42,7 +42,7 @@ def egraph_text(explored: Explored) -> str:
     lines = [_said(explored, classes)]
     for c in classes:
         lines.append(f"{c.name} : {_note(c) or 'scalar'}")
-        lines += [f"  {'▸' if m.chosen else '='} {shortened(m.text, 2 * LONGEST)}" for m in _members(c)]
+        lines += [f"  {'▸' if m.chosen else '='} {_text(m, 2 * LONGEST)}" for m in _members(c)]
         if _more(c):
             lines.append(f"    {_more(c)}")
     return "\n".join(lines)
@@ -57,7 +57,7 @@ def _scene(explored: Explored) -> tuple[Scene, str]:
     classes = _drawn(explored)
     said = _said(explored, classes)
     # A variable is a word in the members that use it; wires to it would only make knots.
-    cards = [c for c in classes if not (_is_variable(c) and len(c.members) == 1)] or classes
+    cards = [c for c in classes if not _is_word(c)] or classes
     number = {c.name: k for k, c in enumerate(cards) if not _is_variable(c)}
     drawn = flow([_card(c, number) for c in cards])
     canvas = Canvas()
@@ -80,15 +80,20 @@ def _is_variable(c: Shown) -> bool:
     return any(m.text == c.name for m in c.members)
 
 
+def _is_word(c: Shown) -> bool:
+    """Whether it is only a variable, and no side of a goal."""
+    return _is_variable(c) and len(c.members) == 1 and not c.members[0].side
+
+
 def _card(c: Shown, number: dict[str, int]) -> Card:
     """A class; of several members that use one class the first has the wire, for the texts name it too."""
-    if _is_variable(c) and len(c.members) == 1:
+    if _is_word(c):
         return Card(Name(c.name), Name(_note(c)), kind="tensor")
     lines: list[Line] = []
     wired: set[str] = set()
     for m in _members(c):
         uses = tuple(number[u] for u in m.uses if u in number and u not in wired)
-        lines.append(Line(Name(shortened(m.text, LONGEST)), uses, m.chosen))
+        lines.append(Line(Name(_text(m, LONGEST)), uses, m.chosen))
         wired.update(m.uses)
     if _more(c):
         lines.append(Line(Name(_more(c))))
@@ -96,8 +101,12 @@ def _card(c: Shown, number: dict[str, int]) -> Card:
 
 
 def _members(c: Shown) -> tuple[Member, ...]:
-    """The members that are drawn: the chosen one first."""
-    return tuple(sorted(c.members, key=lambda m: not m.chosen)[:MOST_MEMBERS])
+    """The members that are drawn: the chosen one first, then the sides of a goal."""
+    return tuple(sorted(c.members, key=lambda m: (not m.chosen, not m.side))[:MOST_MEMBERS])
+
+
+def _text(m: Member, longest: int) -> str:
+    return shortened(m.text, longest) + (f"  ← {m.side}" if m.side else "")
 
 
 def _more(c: Shown) -> str:

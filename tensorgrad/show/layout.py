@@ -8,8 +8,9 @@ from tensorgrad.show.names import Name
 from tensorgrad.show.netlayout import Block, NetLayout
 from tensorgrad.show.picture import End, Item, Link, Net, Picture, Side, Term, components, sides_of
 from tensorgrad.show.placing import Placement, Sized, spread
-from tensorgrad.show.ranks import rank
+from tensorgrad.show.ranks import Ranks, rank
 from tensorgrad.show.scene import Canvas, Label, Metrics, Piece, Scene, Shape, Wire
+from tensorgrad.show.wrap import cut_columns, rows_of
 
 
 def layout(picture: Picture, metrics: Metrics) -> Scene:
@@ -67,9 +68,9 @@ def _parts(term: Term, sides: dict[str, Side], metrics: Metrics) -> list[Scene]:
     opened, closed = _split(term.net)
     before = _joined(term.before, term.net.coefficient, bare=not term.net.items and not opened.links)
     parts = [_text(before, metrics)] if before.text else []
-    parts += [_block(net, {}, metrics, True).scene for net in closed]
+    parts += [_wrapped(net, {}, metrics) for net in closed]
     if opened.links:
-        parts.append(_block(opened, sides, metrics, True).scene)
+        parts.append(_wrapped(opened, sides, metrics))
     return parts
 
 
@@ -89,10 +90,11 @@ def _text(name: Name, metrics: Metrics) -> Scene:
 
 
 def _beside(parts: list[Scene], metrics: Metrics) -> Scene:
-    height = max((p.height for p in parts), default=metrics.least)
+    level = max((p.level for p in parts), default=metrics.least / 2)
+    height = max((level - p.level + p.height for p in parts), default=metrics.least)
     canvas, x = Canvas(), 0.0
     for part in parts:
-        y = (height - part.height) / 2
+        y = level - part.level
         canvas.put(part, x, float(int(y)) if metrics.whole else y)
         x += part.width + 2 * metrics.small
     return canvas.scene(max(x - 2 * metrics.small, 0.0), height)
@@ -135,9 +137,35 @@ def _part(net: Net, kept: list[int], ends: object) -> Net:
 
 def _block(net: Net, sides: dict[str, Side], metrics: Metrics, labelled: bool) -> Block:
     """One net without scalars, in coordinates."""
-    ranks = rank(net, sides)
+    return _laid_out(net, sides, rank(net, sides), metrics, labelled).draw()
+
+
+def _laid_out(net: Net, sides: dict[str, Side], ranks: Ranks, metrics: Metrics, labelled: bool) -> NetLayout:
     sized = [_sized(item, ranks.sides[k], metrics) for k, item in enumerate(net.items)]
-    return NetLayout(Placement(net, sides, ranks, sized, metrics), labelled).draw()
+    return NetLayout(Placement(net, sides, ranks, sized, metrics), labelled)
+
+
+def _wrapped(net: Net, sides: dict[str, Side], metrics: Metrics) -> Scene:
+    """One net without scalars, its free edges named, in rows if it is wider than a page."""
+    ranks = rank(net, sides)
+    drawn = _laid_out(net, sides, ranks, metrics, True)
+    whole = drawn.draw().scene
+    starts = cut_columns(net, ranks, drawn.spans(), metrics) if whole.width > metrics.widest else []
+    if not starts:
+        return whole
+    rows = [_block(row, own, metrics, True).scene for row, own in rows_of(net, sides, ranks, starts)]
+    return replace(_stacked(_led_alike(rows), metrics), first_row=rows[0].height)
+
+
+def _led_alike(rows: list[Scene]) -> list[Scene]:
+    """The rows moved right so that the first item of each stands at one place."""
+    leads = [min((s.x for s in row.shapes), default=0.0) for row in rows]
+    found: list[Scene] = []
+    for row, lead in zip(rows, leads, strict=True):
+        canvas = Canvas()
+        canvas.put(row, max(leads) - lead, 0)
+        found.append(canvas.scene(row.width + max(leads) - lead, row.height))
+    return found
 
 
 def _crossed(term: Term, sides: dict[str, Side], metrics: Metrics) -> Block:

@@ -32,7 +32,7 @@ class NetLayout:
     def __init__(self, placed: Placement, labelled: bool) -> None:
         self.net, self.sized, self.metrics, self.sides = placed.net, placed.sized, placed.metrics, placed.ranks.sides
         self.columns, self.width, self.height, self.labelled = placed.columns, placed.width, placed.height, labelled
-        self.texts = {n: end_label(n, size) for n, size in placed.net.ends.items()}
+        self.texts = {n: placed.net.cut.get(n) or end_label(n, size) for n, size in placed.net.ends.items()}
         self.canvas = Canvas()
         self.left: list[float] = []
         self.starts: list[float] = []
@@ -56,6 +56,10 @@ class NetLayout:
             self._draw_element(k, element)
         ends = {e.name: e.top + e.offsets[0] for e in self.columns.elements if e.name}
         return Block(self.canvas.scene(x, self.height), ends)
+
+    def spans(self) -> list[tuple[float, float]]:
+        """Left and right of the columns of items, once they are drawn."""
+        return [(x, x + width) for x, width in zip(self.left, self.widths, strict=True)][1:-1]
 
     def _column_widths(self) -> list[float]:
         found = [max((self.columns.elements[e].width for e in col), default=0.0) for col in self.columns.columns]
@@ -156,7 +160,7 @@ class NetLayout:
     def _draw_element(self, k: int, element: Element) -> None:
         left, width = self.left[element.column + 1], self.widths[element.column + 1]
         if element.item >= 0:
-            x = left + (width - element.width) / 2
+            x = left + _inset(element, width)
             if self.metrics.whole:
                 x = float(int(x))
             self._connect(k, element, x, left, left + width)
@@ -205,6 +209,15 @@ class NetLayout:
                     anchor = "start" if side == "L" else "end"
                     y = element.top + element.offsets[leg]
                     self.canvas.labels.append(Label(Name(mark), at, y, anchor, "mark", place))
+
+
+def _inset(element: Element, width: float) -> float:
+    """How far from the left of its column an item stands: in the middle, but not far away from all that it meets."""
+    spare = width - element.width
+    alone = not element.slots["L"] or not element.slots["R"]
+    if alone and spare > 4 * element.width:
+        return element.width if element.slots["L"] else spare - element.width
+    return spare / 2
 
 
 def end_label(name: str, size: Name) -> Name:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from tensorgrad.show.names import NAMELESS, Name
@@ -77,6 +77,8 @@ class Net:
     ends: Mapping[str, Name]
     last_axis: frozenset[str] = frozenset()
     """Free edges that are the last axis of a matrix, which by custom points right."""
+    cut: Mapping[str, Name] = field(default_factory=dict[str, Name])
+    """What is written at free edges that are ends of wires which go on in another row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,13 @@ class Scene:
     shapes: tuple[Shape, ...] = ()
     wires: tuple[Wire, ...] = ()
     labels: tuple[Label, ...] = ()
+    first_row: float = 0.0
+    """Height of the first row, of a product in several: what stands before the product stands before that."""
+
+    @property
+    def level(self) -> float:
+        """Where what stands beside it is centred."""
+        return (self.first_row or self.height) / 2
 
 
 class Canvas:
