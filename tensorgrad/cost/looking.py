@@ -160,13 +160,20 @@ class Looks:
         )  # fmt: skip
 
     def _seen(self, a: Part, b: Part, new: Sequence[int], outer: int) -> Iterator[_State]:
-        """Every way to look through the convolutions `new`."""
+        """Every way to look through the convolutions `new`; only for those that share edges does the order matter."""
         stack: list[tuple[_State, tuple[int, ...]]] = [(_State((a.legs, b.legs)), tuple(new))]
+        met: set[tuple[object, ...]] = set()
         while stack:
             state, rest = stack.pop()
+            key = (state.legs, frozenset(state.folds), rest)
+            if key in met:
+                continue
+            met.add(key)
             if not rest:
                 yield state
-            for c in rest:
+                continue
+            group = components([self.slides[c] for c in rest])[0]
+            for c in (rest[k] for k in group):
                 others = tuple(r for r in rest if r != c)
                 busy = outer
                 for r in others:
@@ -175,12 +182,14 @@ class Looks:
 
     def _through(self, state: _State, c: int, busy: int, parts: tuple[Part, Part]) -> Iterator[_State]:
         """Every way to look through one convolution; the edges `busy` have to stay."""
-        edges = self.slides[c]
+        edges, made = self.slides[c], 0
+        for f in state.folds:
+            made |= self.long[f]
         for side in (0, 1):
             own, other = state.legs[side], state.legs[1 - side]
             for edge in bits(own & edges & ~busy & ~other) if parts[side].mask & self.real else ():
                 rest = edges & ~(1 << edge)
-                if not rest & own:
+                if not rest & (own | made):
                     seen = (*state.views[side], (c, edge))
                     legs = own & ~(1 << edge) | rest
                     yield _replaced(state, side, legs, seen)

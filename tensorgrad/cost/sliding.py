@@ -138,7 +138,8 @@ def _ordered(looks: Looks, parts: list[Part]) -> Part | None:
     """The best order of a component; None if there is none."""
     if len(parts) <= EXHAUSTIVE:
         return _exhaustive(looks, parts)
-    found = [r for r in (_greedy(looks, parts, grow) for grow in (False, True)) if r is not None]
+    known: dict[tuple[int, int], Part | None] = {}
+    found = [r for r in (_greedy(looks, parts, grow, known) for grow in (False, True)) if r is not None]
     return min(found, key=lambda part: part.flops, default=None)
 
 
@@ -156,9 +157,8 @@ def _exhaustive(looks: Looks, parts: list[Part]) -> Part | None:
     return next(iter(levels[len(parts)].values()), None)
 
 
-def _greedy(looks: Looks, parts: list[Part], grow: bool) -> Part | None:
+def _greedy(looks: Looks, parts: list[Part], grow: bool, known: dict[tuple[int, int], Part | None]) -> Part | None:
     """The cheapest step next, or with `grow` the one whose result is least larger than what it is made of."""
-    known: dict[tuple[int, int], Part | None] = {}
     rest = list(parts)
     while len(rest) > 1:
         choices: list[tuple[int, int, Part, Part, Part]] = []

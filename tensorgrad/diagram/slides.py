@@ -85,7 +85,9 @@ def composed(outer: Slide, inner: Slide, pair: tuple[int, int], new: int) -> tup
     common = gcd(a, b)
     kernel = Slide((new, first, second), (a // common, b // common), ZERO)
     whole = Slide(
-        (outer.long, new, rest), (common, middle * inner.step(rest)), outer.offset + inner.offset * Poly.constant(middle)
+        (outer.long, new, rest),
+        (common, middle * inner.step(rest)),
+        outer.offset + inner.offset * Poly.constant(middle),
     )
     return kernel, whole
 

@@ -206,7 +206,7 @@ class _Preparation:
         found = [(p, slide) for p, slide in found if len(slide.parts) > 1]
         plan = self._sliding(found) if found else None
         if plan is not None:
-            self._see(plan, dict((slide, p) for p, slide in found))
+            self._see(plan, {slide: p for p, slide in found})
         else:
             for piece, slide in found:
                 self._look_through(piece, slide)

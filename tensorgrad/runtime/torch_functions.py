@@ -186,9 +186,7 @@ def spread(
     return seen.flip(tuple(range(axis + 1, axis + 1 + len(counts)))) if counts else seen
 
 
-def fold(
-    x: torch.Tensor, axes: Sequence[int], length: int, steps: Sequence[int], offset: int
-) -> torch.Tensor:
+def fold(x: torch.Tensor, axes: Sequence[int], length: int, steps: Sequence[int], offset: int) -> torch.Tensor:
     """Entries on some axes added up at the position offset + the sum of steps * theirs of one axis of this length, which
     stands where the first of them stood; what is outside its range is dropped."""
     counts = [x.shape[a] for a in axes]
