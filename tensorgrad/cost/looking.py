@@ -149,14 +149,15 @@ class Looks:
         own = self.size(union) * ((2 if legs != union else 1) if both else int(legs != union))
         moved = self.size(a.legs) + self.size(b.legs) + self.size(legs)
         steps, largest = [(own, moved)], max(a.largest, b.largest, self.size(legs) if own else 0)
-        for c in state.folds:
+        folds = tuple(sorted(state.folds, key=lambda c: self.size(self.long[c]) ** 2 / self.size(self.slides[c])))
+        for c in folds:  # the one that leaves least goes first
             added = legs & ~self.slides[c] | self.long[c]
             steps.append((self.size(legs), self.size(legs) + self.size(added)))
             legs, largest = added, max(largest, self.size(added))
         flops = a.flops + b.flops + sum(f for f, _ in steps)
         return Part(
             a.mask | b.mask, inside, legs, flops, largest, (*a.steps, *b.steps, *(s for s in steps if s[0])), before,
-            (a, b), state.views, state.folds,
+            (a, b), state.views, folds,
         )  # fmt: skip
 
     def _seen(self, a: Part, b: Part, new: Sequence[int], outer: int) -> Iterator[_State]:
