@@ -50,7 +50,8 @@ jacobian = logits.grad(image).simplify()
 jacobian
 
 # %% [markdown]
-# The program windows the image, and spreads the kernel; both are views of memory. No tensor of zeros and ones occurs.
+# The program windows the image, a view of memory; on the way back what is multiplied is added up at the pixels that it
+# came from. No tensor of zeros and ones occurs.
 
 # %%
 step = tg.compile(logits=logits, jacobian=jacobian)

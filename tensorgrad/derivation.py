@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rule applied: `before` became `after`. `source` is where the rule comes from, if it says."""
+    """One rule applied: `before` became `after`. `source` is where the rule comes from, if it says.
+
+    >>> from tensorgrad import simplify
+    >>> (step,) = simplify("inv(inv(A))", let="A : n n").derivation
+    >>> step.rule, str(step.before), str(step.after)
+    ('inv-of-inverse', 'inv(inv(A))', 'A')
+    """
 
     rule: str
     source: str
@@ -22,17 +28,33 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """The steps from a tensor to an equal one; `str` prints one line a step: expression, rule, source."""
+    """The steps from a tensor to an equal one; `str` prints one line a step: expression, rule, source.
+
+    >>> from tensorgrad import simplify
+    >>> print(simplify("tr(inv(A) @ B @ A)", let="A B : n n").derivation)
+      tr(inv(A) @ B @ A)
+    = tr(B)                inv-cancels-right  [tc:intro]
+    """
 
     steps: tuple[Step, ...] = ()
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """The distinct names of the rules used, in order of first use."""
+        """The distinct names of the rules used, in order of first use.
+
+        >>> from tensorgrad import simplify
+        >>> simplify("tr(inv(A) @ B @ A)", let="A B : n n").derivation.rules
+        ('inv-cancels-right',)
+        """
         return tuple(dict.fromkeys(step.rule for step in self.steps))
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """(expression, rule, source) for the start (without a rule) and after each step."""
+        """(expression, rule, source) for the start (without a rule) and after each step.
+
+        >>> from tensorgrad import simplify
+        >>> simplify("inv(inv(A))", let="A : n n").derivation.rows()
+        [('inv(inv(A))', '', ''), ('A', 'inv-of-inverse', 'hj13:0.5')]
+        """
         if not self.steps:
             return []
         edges = self.steps[0].before.edges
@@ -51,6 +73,13 @@ class Derivation:
 
         `leaves` are the leaf derivatives taken at the start and at the end: the sources of these two steps. The first
         and last expressions are shown as they were written, not as the canonical form prints them.
+
+        >>> from tensorgrad import Variable
+        >>> x = Variable("x", i="n")
+        >>> t, value = (x @ x).grad(x), 2 * x
+        >>> print(Derivation().framed(t, value, value, value))
+          grad(x @ x, x)
+        = 2 * x            differentiate  [built in]
         """
         steps = list(self.steps)
         if steps:

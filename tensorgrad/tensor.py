@@ -57,28 +57,48 @@ class Tensor:
 
     @property
     def order(self) -> int:
-        """Number of free edges."""
+        """Number of free edges.
+
+        >>> Variable("A", i="n", j="m").order
+        2
+        """
         return len(self.edges)
 
     @property
     def sizes(self) -> dict[str, Poly]:
-        """Free edge -> size, in the order of `edges`."""
+        """Free edge -> size, in the order of `edges`.
+
+        >>> {edge: str(dim) for edge, dim in Variable("A", i="n", j=3).sizes.items()}
+        {'i': 'n', 'j': '3'}
+        """
         return dict(zip(self.edges, self.dims, strict=True))
 
     @property
     def shape(self) -> dict[str, Any]:
-        """Free edge -> size as an int or a sympy expression."""
+        """Free edge -> size as an int or a sympy expression.
+
+        >>> Variable("A", i="n", j=3).shape
+        {'i': n, 'j': 3}
+        """
         return {edge: dim.sympy() for edge, dim in self.sizes.items()}
 
     @property
     def children(self) -> tuple[Tensor, ...]:
-        """The tensors this node is made of."""
+        """The tensors this node is made of.
+
+        >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+        >>> (A @ x).children == (A, x), A.children
+        (True, ())
+        """
         return ()
 
     def rename(self, mapping: Mapping[str, str] | None = None, /, **names: str) -> Tensor:
         """Give free edges new names, all at once: `t.rename(i="j")`, or with a mapping for odd names.
 
         Raises EdgeError for an edge that is not there, or for two edges of one name.
+
+        >>> Variable("A", i="n", j="n").rename(i="j", j="i").edges
+        ('j', 'i')
         """
         changes = {**(mapping or {}), **names}
         for old in changes:
@@ -156,12 +176,22 @@ class Tensor:
         raise TypeError("a tensor has no truth value; compare with ==, or ask tg.prove")
 
     def depends_on(self, variable: Variable) -> bool:
-        """Whether the variable (by name) occurs in the expression."""
+        """Whether the variable (by name) occurs in the expression.
+
+        >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+        >>> A.depends_on(A), (A @ A).depends_on(x)
+        (True, False)
+        """
         return any(isinstance(t, Variable) and t.name == variable.name for t in walk(self))
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """The variables that occur, in order of first occurrence."""
+        """The variables that occur, in order of first occurrence.
+
+        >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+        >>> [v.name for v in (A @ x + A @ x).variables]
+        ['A', 'x']
+        """
         found = {t.name: t for t in walk(self) if isinstance(t, Variable)}
         return tuple(found.values())
 
@@ -175,6 +205,12 @@ class Tensor:
         """The derivative node with respect to `variable`; its edges get new names, primed with `_` until free.
 
         Entries are independent; with `structured` those move together that the variable's facts tie (`tg.grad`).
+
+        >>> x = Variable("x", i="n")
+        >>> (x * x).grad(x).edges
+        ('i', 'i_')
+        >>> print((x @ x).grad(x).simplify())
+        2 * x
         """
         if structured:
             from tensorgrad.api import grad
@@ -214,50 +250,95 @@ class Tensor:
         return rebuild(self, lambda t: aligned if isinstance(t, Variable) and t.name == variable.name else None)
 
     def simplify(self, **options: Any) -> Tensor:
-        """The simplest equal form found; the result remembers its derivation (`explain`). Options: `tg.simplify`."""
+        """The simplest equal form found; the result remembers its derivation (`explain`). Options: `tg.simplify`.
+
+        >>> A = Variable("A", i="n", j="n", facts="orthogonal")
+        >>> print((A @ A.rename(i="k")).simplify())
+        I[n]
+        """
         from tensorgrad.api import simplify
 
         return simplify(self, **options).tensor
 
     def full_simplify(self, expand: bool = True) -> Tensor:
-        """The expanded polynomial normal form, or with `expand=False` the simplest form found."""
+        """The expanded polynomial normal form, or with `expand=False` the simplest form found.
+
+        >>> x, y = Variable("x", i="n"), Variable("y", i="n")
+        >>> print(((x + y) @ (x + y)).full_simplify())
+        y @ y + 2 * x @ y + x @ x
+        """
         from tensorgrad.api import full_simplify
 
         return full_simplify(self, expand=expand)
 
     def explain(self) -> Derivation:
-        """How this tensor was derived, one rule a step (empty if it was written, not simplified)."""
+        """How this tensor was derived, one rule a step (empty if it was written, not simplified).
+
+        >>> x = Variable("x", i="n")
+        >>> print((x @ x).grad(x).simplify().explain())
+          grad(x @ x, x)
+        = 2 * x            differentiate  [built in]
+        """
         from tensorgrad.api import explain
 
         return explain(self)
 
     def cost(self, dims: Mapping[Any, int] | None = None) -> Any:
-        """Operations of the best contraction order of the expression as it stands."""
+        """Operations of the best contraction order of the expression as it stands.
+
+        >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+        >>> print((A @ x).cost({"n": 10, "m": 20}))
+        400 flops, peak 10 entries
+        >>> print((A @ x).cost())
+        2*m*n flops, peak n entries
+        """
         from tensorgrad.api import cost
 
         return cost(self, dims)
 
     def is_isomorphic(self, other: Tensor, match_edges: bool = False) -> bool:
-        """Whether the diagrams agree up to names of free edges (`match_edges=True`: names must agree too)."""
+        """Whether the diagrams agree up to names of free edges (`match_edges=True`: names must agree too).
+
+        >>> A = Variable("A", i="n", j="n")
+        >>> A.is_isomorphic(A.rename(i="k")), A.is_isomorphic(A.rename(i="k"), match_edges=True)
+        (True, False)
+        """
         from tensorgrad.equality import isomorphic
 
         return isomorphic(self, other, match_edges)
 
     def isomorphisms(self, other: Tensor) -> Iterator[dict[str, str]]:
-        """All maps of free edges to free edges that carry this diagram to the other."""
+        """All maps of free edges to free edges that carry this diagram to the other.
+
+        >>> S = Variable("S", i="n", j="n", facts="symmetric")
+        >>> list(S.isomorphisms(S.rename(i="k", j="l")))
+        [{'i': 'k', 'j': 'l'}, {'i': 'l', 'j': 'k'}]
+        """
         from tensorgrad.equality import isomorphisms
 
         return isomorphisms(self, other)
 
     @property
     def symmetries(self) -> frozenset[frozenset[str]]:
-        """Orbits of the free edges under the automorphisms of the diagram."""
+        """Orbits of the free edges under the automorphisms of the diagram.
+
+        >>> x, y = Variable("x", i="n"), Variable("y", j="n")
+        >>> sorted(map(sorted, (x * y).symmetries))
+        [['i'], ['j']]
+        >>> sorted(map(sorted, (x * x.rename(i="j")).symmetries))
+        [['i', 'j']]
+        """
         from tensorgrad.equality import symmetries
 
         return symmetries(self)
 
     def show(self) -> None:
-        """Show the diagram: in a notebook as a picture, else as text on stdout."""
+        """Show the diagram: in a notebook as a picture, else as text on stdout.
+
+        >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+        >>> (A @ x).show()
+        i:n ──[A]─m─[x]
+        """
         from tensorgrad.show import show
 
         show(self)
@@ -279,7 +360,12 @@ class Tensor:
 
     @property
     def declarations(self) -> str:
-        """The `let` text of its variables: `tg.parse(repr(t), let=t.declarations) == t`."""
+        """The `let` text of its variables: `tg.parse(repr(t), let=t.declarations) == t`.
+
+        >>> A, x = Variable("A", i="n", j="n", facts="symmetric"), Variable("x", j="n")
+        >>> print((A @ x).declarations)
+        A : n n symmetric ; x : n
+        """
         from tensorgrad.notation import declarations
 
         return declarations(self)
@@ -380,7 +466,11 @@ class Variable(Tensor):
         return Variable(self.name, edges=dict(self.sizes), facts=self.facts, equations=equations)
 
     def has(self, fact: str) -> bool:
-        """Whether a fact of this name is declared."""
+        """Whether a fact of this name is declared.
+
+        >>> Variable("S", i="n", j="n", facts="symmetric pd").has("pd")
+        True
+        """
         return any(f.name == fact for f in self.facts)
 
 
@@ -415,7 +505,11 @@ class Scalar(Tensor):
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Delta(Tensor):
-    """The copy tensor `delta[i, j, ...]`: 1 where all indices agree. Order 2: identity, 1: ones, 0: the number n."""
+    """The copy tensor `delta[i, j, ...]`: 1 where all indices agree. Order 2: identity, 1: ones, 0: the number n.
+
+    >>> print(Delta("n", "i", "j"), Delta("n", "i"), Delta("n"))
+    I[n] ones[n] n
+    """
 
     size: Poly
     edges: tuple[str, ...]
@@ -427,12 +521,23 @@ class Delta(Tensor):
 
     @property
     def dims(self) -> tuple[Poly, ...]:  # type: ignore[override]
+        """The size, once an edge.
+
+        >>> list(map(str, Delta("n", "i", "j").dims))
+        ['n', 'n']
+        """
         return (self.size,) * len(self.edges)
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Zero(Tensor):
-    """All zeros: `Zero(i=n, j=m)`."""
+    """All zeros: `Zero(i=n, j=m)`.
+
+    >>> Zero(i="n", j="m").edges
+    ('i', 'j')
+    >>> print(Zero(i="n", j="m"))
+    zeros[n, m]
+    """
 
     edges: tuple[str, ...]
     dims: tuple[Poly, ...]
@@ -446,7 +551,12 @@ class Zero(Tensor):
 
 @_node
 class Sum(Tensor):
-    """`weights[0] * terms[0] + ...`; all terms have the same edges (any order). `add` broadcasts, this does not."""
+    """`weights[0] * terms[0] + ...`; all terms have the same edges (any order). `add` broadcasts, this does not.
+
+    >>> A, B = Variable("A", i="n", j="m"), Variable("B", j="m", i="n")
+    >>> print(Sum((A, B), (Fraction(1), Fraction(-1, 2))))
+    A - B.T / 2
+    """
 
     terms: tuple[Tensor, ...]
     weights: tuple[Fraction, ...]
@@ -473,6 +583,10 @@ class Product(Tensor):
 
     An edge may join any number of factors (a hyperedge). `Product(factors)` without `edges` is the pairwise form: a name
     in two factors is contracted, in one it is free, in three it is an error. Every edge of `edges` is some factor's.
+
+    >>> A, B = Variable("A", i="n", j="m"), Variable("B", j="m", k="l")
+    >>> Product([A, B]).edges, Product([A, B], ("i", "j", "k")).edges
+    (('i', 'k'), ('i', 'j', 'k'))
     """
 
     factors: tuple[Tensor, ...]
@@ -640,6 +754,12 @@ class Derivative(Tensor):
     """The derivative of `tensor` with respect to the entries of `variable`: its edges, then the variable's, renamed.
 
     The entries are independent whatever the variable's facts. New names: the variable's, primed with `_` until free.
+
+    >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+    >>> Derivative(A @ x, x).edges
+    ('i', 'j')
+    >>> print(Derivative(A @ x, x).simplify())
+    A
     """
 
     tensor: Tensor
@@ -728,14 +848,24 @@ class Expectation(Tensor):
         edges: tuple[str, ...],
         dims: tuple[Poly, ...],
     ) -> Expectation:
-        """The node with these fields; a law of None leaves the law open."""
+        """The node with these fields; a law of None leaves the law open.
+
+        >>> x = Variable("x", i="n")
+        >>> print(Expectation.of("E", (x,), x, None, x.edges, x.dims))
+        E[x](x)
+        """
         node = object.__new__(cls)
         node._set(kind, args, variable, law, edges, dims)
         return node
 
     @classmethod
     def gaussian(cls, t: TensorLike, x: Variable, mu: TensorLike | None = None, std: TensorLike = 1) -> Expectation:
-        """E of t where the entries of x are independent and normal: means `mu` (a number: of all), deviation `std`."""
+        """E of t where the entries of x are independent and normal: means `mu` (a number: of all), deviation `std`.
+
+        >>> x = Variable("x", i="n")
+        >>> print(Expectation.gaussian(x @ x, x, mu=1, std=2).simplify())
+        5*n
+        """
         mean = None if mu is None else broadcast(tensor(mu), x.sizes)
         names = _second(x.edges)
         scale = power(tensor(std), 2)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
+import inspect
 import json
 import re
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
+from typing import Any
 
 import pytest
 
 import tensorgrad as tg
+import tensorgrad.extras
+from tensorgrad import api, runtime
+from tensorgrad.egraph.explored import Explored
+from tensorgrad.numeric import Counterexample
 from tensorgrad.rule import library
 from tests.test_invariance import GOALS
 from tests.test_latex import unbalanced
@@ -76,6 +85,59 @@ def test_links_lead_somewhere(page: str) -> None:
     assert not [link for link in links if not (path.parent / link).exists()]
 
 
-@pytest.mark.parametrize("name", tg.F.__all__)
-def test_every_function_has_an_example(name: str) -> None:
-    assert ">>>" in (getattr(tg.F, name).__doc__ or "")
+RESULTS = (
+    *(api.Cost, api.Derivation, api.Plans, api.Priced, api.Proof, api.Regime, api.Regimes, api.Report, api.Result),
+    *(api.RuleProfile, api.RunProfile, api.Step, runtime.Optimized, runtime.Plan, runtime.PlanStep, runtime.Step),
+    *(Counterexample, Explored),
+)
+"""The classes of what the functions answer; they are not in `tg` by name."""
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """Every public name and what it stands for, then the results; modules are not asked."""
+    for module in (tg, tg.extras, tg.F):
+        for name in getattr(module, "__all__", dir(module)):
+            if not isinstance(getattr(module, name), ModuleType):
+                yield f"{module.__name__}.{name}", getattr(module, name)
+    for cls in RESULTS:
+        yield f"{cls.__module__}.{cls.__name__}", cls
+
+
+def members(name: str, cls: type) -> Iterator[tuple[str, Any]]:
+    """The public methods and properties that a class has of its own; what it overrides is documented by its base."""
+    for own, value in vars(cls).items():
+        if own.startswith("_") or any(own in vars(base) for base in cls.__mro__[1:]):
+            continue
+        if isinstance(value, property):
+            value = value.fget
+        elif isinstance(value, cached_property):
+            value = value.func
+        value = getattr(value, "__func__", value)
+        if isinstance(value, FunctionType):
+            yield f"{name}.{own}", value
+
+
+DOCUMENTED = dict(public())
+DOCUMENTED |= {
+    key: value for name, cls in DOCUMENTED.items() if isinstance(cls, type) for key, value in members(name, cls)
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_every_public_name_has_a_summary_and_an_example(name: str) -> None:
+    text = inspect.getdoc(DOCUMENTED[name]) or ""
+    summary, _, rest = text.partition("\n")
+    assert summary and not rest.partition("\n")[0], f"{name}: one line of summary, then an empty one"
+    assert doctest.DocTestParser().get_examples(text), f"{name} has no doctest"
+
+
+def test_doctests_of_cached_properties_are_run() -> None:
+    """The collector of doctests passes them by."""
+    cached = [(name, vars(cls)) for name, cls in DOCUMENTED.items() if isinstance(cls, type)]
+    found = [(f"{n}.{k}", v.func) for n, own in cached for k, v in own.items() if isinstance(v, cached_property)]
+    assert found
+    for name, function in found:
+        example = doctest.DocTestParser().get_doctest(
+            function.__doc__ or "", function.__globals__.copy(), name, None, None
+        )
+        assert doctest.DocTestRunner().run(example).failed == 0, name

@@ -65,6 +65,10 @@ def plan(
     """Price an expression three ways at the sizes `dims`: as written, flattened, and in the cheapest form found.
 
     Raises SizeError when a symbol has no size.
+
+    >>> found = plan("tr(A @ (outer(x, y) + B))", {"n": 100}, let="A B : n n ; x y : n")
+    >>> found.written.flops, found.ours.flops
+    (2020100, 40000)
     """
     start = perf_counter()
     check_arguments(let, if_, rules, seconds, nodes)

@@ -29,6 +29,10 @@ class Regime:
     """One form, its operations as a polynomial in the sizes, and where it is cheapest; "" for everywhere.
 
     `steps` say in which order it is computed: two regimes may differ in nothing else.
+
+    >>> (form,) = regimes("A @ v", let="A : n m ; v : m").forms
+    >>> print(form)
+    A @ v   2*m*n flops
     """
 
     tensor: Tensor
@@ -42,13 +46,23 @@ class Regime:
 
 @dataclass(frozen=True)
 class Regimes:
-    """The forms that are cheapest somewhere; `at` picks one."""
+    """The forms that are cheapest somewhere; `at` picks one.
+
+    >>> found = regimes("A @ v", let="A : n n ; U V : n r ; v : n", if_="A = U @ V.T")
+    >>> [str(form.tensor) for form in found.forms], found.symbols
+    (['A @ v', 'U @ V.T @ v'], ('n', 'r'))
+    """
 
     forms: tuple[Regime, ...]
     symbols: tuple[str, ...]
 
     def at(self, dims: Mapping[Any, int]) -> Regime:
-        """The cheapest form at these sizes."""
+        """The cheapest form at these sizes.
+
+        >>> found = regimes("A @ v", let="A : n n ; U V : n r ; v : n", if_="A = U @ V.T")
+        >>> str(found.at({"n": 100, "r": 3}).tensor), str(found.at({"n": 5, "r": 4}).tensor)
+        ('U @ V.T @ v', 'A @ v')
+        """
         sizes = read_dims(dims, self.symbols)
         return min(self.forms, key=lambda form: form.flops.evaluate(sizes))
 

@@ -28,6 +28,11 @@ class Report:
     """The rounds of a search and the profile of its rules; `unit` is what the cost counts.
 
     `str` prints two tables; in a notebook the rounds are a small plot.
+
+    >>> from tensorgrad import simplify
+    >>> report = simplify("inv(inv(A))", let="A : n n").report
+    >>> len(report.rounds) > 0, "inv-of-inverse" in report.profile
+    (True, True)
     """
 
     rounds: tuple[Round, ...]
@@ -36,14 +41,24 @@ class Report:
 
     @property
     def svg(self) -> str:
-        """Nodes and cost round by round as a plot."""
+        """Nodes and cost round by round as a plot.
+
+        >>> from tensorgrad import simplify
+        >>> simplify("inv(inv(A))", let="A : n n", follow=True).report.svg[:4]
+        '<svg'
+        """
         from tensorgrad.show import growth_svg
 
         return growth_svg([r.nodes for r in self.rounds], [r.price for r in self.rounds], self.unit)
 
     @property
     def html(self) -> str:
-        """The plot and the table of rules, as one HTML element."""
+        """The plot and the table of rules, as one HTML element.
+
+        >>> from tensorgrad import simplify
+        >>> "<td>inv-of-inverse</td>" in simplify("inv(inv(A))", let="A : n n").report.html
+        True
+        """
         head = "".join(f"<th>{escape(column)}</th>" for column in COLUMNS)
         rows = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self.profile.rows()]
         note = "" if self._followed else f"<p>{escape(self._unfollowed)}</p>"
@@ -51,7 +66,16 @@ class Report:
         return f'<div style="overflow-x:auto">{self.svg}{note}{table}</div>'
 
     def save(self, path: str | Path, egraph: Explored, title: str) -> None:
-        """Write the report, with the picture of the e-graph, as a self-contained page."""
+        """Write the report, with the picture of the e-graph, as a self-contained page.
+
+        >>> import tempfile
+        >>> from tensorgrad import simplify
+        >>> found = simplify("inv(inv(A))", let="A : n n", follow=True)
+        >>> target = Path(tempfile.mkdtemp()) / "report.html"
+        >>> found.report.save(target, found.egraph, "inv(inv(A))")
+        >>> "<title>inv(inv(A))</title>" in target.read_text(encoding="utf-8")
+        True
+        """
         if Path(path).suffix != ".html":
             raise UnsupportedError(f"a report as {Path(path).suffix or path}: name a file .html")
         head = f'<meta charset="utf-8">\n<title>{escape(title)}</title>\n<style>{STYLE}</style>'

@@ -35,7 +35,11 @@ Status = Literal["proved", "refuted", "open", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Scalar operations, and most entries of intermediates and outputs alive at one time; numbers when sizes are."""
+    """Scalar operations, and most entries of intermediates and outputs alive at one time; numbers when sizes are.
+
+    >>> print(Cost(2000, 10))
+    2,000 flops, peak 10 entries
+    """
 
     flops: Poly | int
     peak: Poly | int
@@ -51,6 +55,11 @@ class Result:
     `expanded` is the input after differentiation. `assumed` are the facts that make the input defined, used where
     needed. `verified` is True when input and output agreed on random values, None when that was not tried or not
     possible (`verified_reason` says). `egraph` is what was explored (`result.egraph.show()`), `report` how that went.
+
+    >>> from tensorgrad import simplify
+    >>> found = simplify("tr(inv(A) @ B @ A)", let="A B : n n")
+    >>> print(found.tensor, found.stopped, *found.derivation.rules)
+    tr(B) saturated inv-cancels-right
     """
 
     input: Tensor
@@ -71,26 +80,46 @@ class Result:
 
     @cached_property
     def before(self) -> Cost:
-        """The cost of the input as written, nothing shared; counted when first asked for."""
+        """The cost of the input as written, nothing shared; counted when first asked for.
+
+        >>> from tensorgrad import simplify
+        >>> simplify("tr(A @ B) + tr(B @ A)", let="A B : n n", dims={"n": 10}).before.flops
+        4021
+        """
         from tensorgrad.api.planning import written_price
 
         return written_price(self.expanded, self.dims)
 
     @cached_property
     def after(self) -> Cost:
-        """The cost of the tensor found, equal parts once; counted when first asked for."""
+        """The cost of the tensor found, equal parts once; counted when first asked for.
+
+        >>> from tensorgrad import simplify
+        >>> simplify("tr(A @ B) + tr(B @ A)", let="A B : n n", dims={"n": 10}).after.flops
+        201
+        """
         from tensorgrad.api.planning import price
 
         return price(self.tensor, self.dims)
 
     @property
     def cost(self) -> Cost:
-        """The cost of the tensor found."""
+        """The cost of the tensor found.
+
+        >>> from tensorgrad import simplify
+        >>> print(simplify("A @ x", let="A : n m ; x : m").cost)
+        2*m*n flops, peak n entries
+        """
         return self.after
 
     @cached_property
     def profile(self) -> RunProfile:
-        """What each rule did in the run, and how much of the saving it brought (sizes not given are chosen large)."""
+        """What each rule did in the run, and how much of the saving it brought (sizes not given are chosen large).
+
+        >>> from tensorgrad import simplify
+        >>> "inv-cancels-right" in simplify("tr(inv(A) @ B @ A)", let="A B : n n").profile
+        True
+        """
         from tensorgrad.api.planning import operations
         from tensorgrad.api.profile import profile_of
 
@@ -98,20 +127,36 @@ class Result:
 
     @cached_property
     def report(self) -> Report:
-        """How the search went: nodes and cost round by round, and what each rule did."""
+        """How the search went: nodes and cost round by round, and what each rule did.
+
+        >>> from tensorgrad import simplify
+        >>> simplify("inv(inv(A))", let="A : n n", follow=True).report.unit
+        'symbols'
+        """
         from tensorgrad.api.report import Report
 
         return Report(self.egraph.history, self.profile, "flops" if self.dims else "symbols")
 
     @cached_property
     def integrals(self) -> tuple[Expectation, ...]:
-        """The expectations without a closed form that are left in the tensor found."""
+        """The expectations without a closed form that are left in the tensor found.
+
+        >>> from tensorgrad import simplify
+        >>> found = simplify("E[x](tanh(x + 1))", let="x mu s : scalar", if_="x ~ N(mu, s**2)")
+        >>> [str(t) for t in found.integrals]
+        ['E[x](tanh(x + 1))']
+        """
         from tensorgrad.calculus.laws import outermost
 
         return tuple(outermost(self.tensor))
 
     def summary(self) -> list[tuple[str, str]]:
-        """What a person wants to know beside the form itself, as (label, text)."""
+        """What a person wants to know beside the form itself, as (label, text).
+
+        >>> from tensorgrad import simplify
+        >>> dict(simplify("A @ x", let="A : n m ; x : m").summary())["after"]
+        '2*m*n flops, peak n entries'
+        """
         lines = [("before", str(self.before)), ("after", str(self.after))]
         if self.assumed:
             lines.append(("assumed", ", ".join(map(str, self.assumed))))
@@ -128,7 +173,12 @@ class Result:
 
     @property
     def why_stopped(self) -> str:
-        """Why the search ended, in words."""
+        """Why the search ended, in words.
+
+        >>> from tensorgrad import simplify
+        >>> simplify("inv(inv(A))", let="A : n n").why_stopped
+        'saturated'
+        """
         if self.stopped in ("goal", "saturated"):
             return self.stopped
         if self.stopped == "stalled":
@@ -157,7 +207,13 @@ class Result:
         return str(self)
 
     def explain(self) -> Derivation:
-        """The derivation from the input to the tensor found."""
+        """The derivation from the input to the tensor found.
+
+        >>> from tensorgrad import simplify
+        >>> print(simplify("inv(inv(A))", let="A : n n").explain())
+          inv(inv(A))
+        = A             inv-of-inverse  [hj13:0.5]
+        """
         return self.derivation
 
 
@@ -167,6 +223,12 @@ class Proof:
 
     `rules` are those of the proof, leaf derivatives too; `reached` are the simplest forms found of the two sides of a goal
     that was not proved. `egraph` is what was explored, `report` how that went (`prove(..., follow=True)` follows the cost).
+
+    >>> from tensorgrad import prove
+    >>> prove("tr(A @ B) = tr(B @ A)", let="A : n m ; B : m n").status
+    'proved'
+    >>> prove("A @ B = B @ A", let="A B : n n").status
+    'refuted'
     """
 
     status: Status
@@ -197,7 +259,12 @@ class Proof:
 
     @property
     def profile(self) -> RunProfile:
-        """What each rule did in the search, and its steps in the derivation."""
+        """What each rule did in the search, and its steps in the derivation.
+
+        >>> from tensorgrad import prove
+        >>> prove("inv(inv(A)) = A", let="A : n n").profile["inv-of-inverse"].steps
+        1
+        """
         from tensorgrad.api.profile import profile_of
 
         return profile_of(self.tallies, self.derivation or Derivation())
@@ -225,7 +292,13 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """One way to compute an expression: the form, its cost and its steps."""
+    """One way to compute an expression: the form, its cost and its steps.
+
+    >>> from tensorgrad import plan
+    >>> ours = plan("A @ x", {"n": 100}, let="A : n n ; x : n").ours
+    >>> ours.name, ours.flops, ours.peak, [str(step) for step in ours.steps]
+    ('ours', 20000, 100, ['t1 = A @ x'])
+    """
 
     name: str
     tensor: Tensor
@@ -240,6 +313,11 @@ class Plans:
 
     `written`: every product as written by its best path, nothing shared. `flattened`: everything inlined into one
     contraction a term, then a path. `ours`: the cheapest form found, equal parts computed once.
+
+    >>> from tensorgrad import plan
+    >>> found = plan("tr(A @ (outer(x, y) + B))", {"n": 100}, let="A B : n n ; x y : n")
+    >>> [(way.name, way.flops) for way in found.columns]
+    [('written', 2020100), ('flattened', 40201), ('ours', 40000)]
     """
 
     written: Priced
@@ -251,7 +329,12 @@ class Plans:
 
     @property
     def columns(self) -> tuple[Priced, Priced, Priced]:
-        """The three ways, the worst first."""
+        """The three ways, the worst first.
+
+        >>> from tensorgrad import plan
+        >>> [way.name for way in plan("A @ x", {"n": 100}, let="A : n n ; x : n").columns]
+        ['written', 'flattened', 'ours']
+        """
         return self.written, self.flattened, self.ours
 
     def __str__(self) -> str:
@@ -288,7 +371,12 @@ class Plans:
 
     @property
     def trees(self) -> tuple[PlanTree, ...]:
-        """The three ways as trees of contractions, as `show` draws them."""
+        """The three ways as trees of contractions, as `show` draws them.
+
+        >>> from tensorgrad import plan
+        >>> [tree.name for tree in plan("A @ x", {"n": 100}, let="A : n n ; x : n").trees]
+        ['written', 'flattened', 'ours']
+        """
         from tensorgrad.show import PlanTree
 
         return tuple(
@@ -302,13 +390,34 @@ class Plans:
         )
 
     def show(self) -> None:
-        """Show the three trees side by side: in a notebook as a picture, else as text on stdout."""
+        """Show the three trees side by side: in a notebook as a picture, else as text on stdout.
+
+        >>> from tensorgrad import plan
+        >>> plan("diag(x)", {"n": 100}, let="x : n").show()
+        written: 0 flops, peak 10,000 entries
+          t1 = x[i] as [i, i]  (n × n)  0 flops
+          └─ x  (n)
+        flattened: 0 flops, peak 10,000 entries
+          t1 = x[i] as [i, i]  (n × n)  0 flops
+          └─ x  (n)
+        ours: 0 flops, peak 10,000 entries
+          t1 = x[i] as [i, i]  (n × n)  0 flops
+          └─ x  (n)
+        """
         from tensorgrad.show import show_trees
 
         show_trees(self.trees)
 
     def save(self, path: str | Path) -> None:
-        """Write the picture to a file: .svg, .tex, .txt, and with the extra `images` .png and .pdf."""
+        """Write the picture to a file: .svg, .tex, .txt, and with the extra `images` .png and .pdf.
+
+        >>> import tempfile
+        >>> from tensorgrad import plan
+        >>> target = Path(tempfile.mkdtemp()) / "plans.svg"
+        >>> plan("A @ x", {"n": 100}, let="A : n n ; x : n").save(target)
+        >>> target.exists()
+        True
+        """
         from tensorgrad.show import save_trees
 
         save_trees(self.trees, path)

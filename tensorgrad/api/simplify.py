@@ -188,12 +188,24 @@ def _remembering(t: Tensor, derivation: Derivation) -> Tensor:
 
 
 def explain(t: Tensor) -> Derivation:
-    """How a tensor that `simplify` returned was derived; no steps for any other tensor."""
+    """How a tensor that `simplify` returned was derived; no steps for any other tensor.
+
+    >>> t = simplify("tr(inv(A) @ B @ A)", let="A B : n n").tensor
+    >>> print(explain(t))
+      tr(inv(A) @ B @ A)
+    = tr(B)                inv-cancels-right  [tc:intro]
+    """
     return t.__dict__.get("_derivation", Derivation())
 
 
 def full_simplify(t: Tensor, expand: bool = True) -> Tensor:
-    """The expanded polynomial normal form, or with `expand=False` the simplest form found."""
+    """The expanded polynomial normal form, or with `expand=False` the simplest form found.
+
+    >>> from tensorgrad import Variable
+    >>> x, y = Variable("x", i="n"), Variable("y", i="n")
+    >>> print(full_simplify((x + y) @ (x - y)))
+    x @ x - y @ y
+    """
     if not expand:
         return simplify(t).tensor
     from tensorgrad.calculus import expand as differentiated

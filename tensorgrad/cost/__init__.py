@@ -10,6 +10,7 @@ from __future__ import annotations
 from tensorgrad.cost.amounts import amount
 from tensorgrad.cost.edges import Pair, bits, components, mask_of, path_masks, volume
 from tensorgrad.cost.integrals import QUADRATURE, integral_cost
+from tensorgrad.cost.looking import Part
 from tensorgrad.cost.network import NetworkPlan, Planner, Tree, network_cost
 from tensorgrad.cost.prices import (
     CostStep,
@@ -22,14 +23,17 @@ from tensorgrad.cost.prices import (
     without_flats,
 )
 from tensorgrad.cost.rates import Rates
+from tensorgrad.cost.sliding import SlidingPlan, sliding_plan
 
 __all__ = [
     "QUADRATURE",
     "CostStep",
     "NetworkPlan",
     "Pair",
+    "Part",
     "Planner",
     "Rates",
+    "SlidingPlan",
     "Tree",
     "amount",
     "application_cost",
@@ -42,6 +46,7 @@ __all__ = [
     "network_steps",
     "network_traffic",
     "path_masks",
+    "sliding_plan",
     "symbolic_cost",
     "total_cost",
     "volume",

@@ -31,5 +31,9 @@ class Rates:
             raise InputError(f"Rates(call={self.call!r}): starting an operation takes 0 seconds or more")
 
     def picoseconds(self, flops: int, entries: int) -> int:
-        """One operation: the longer of computing and of moving the entries, and its start."""
+        """One operation: the longer of computing and of moving the entries, and its start.
+
+        >>> Rates(flops=1e9, bytes=1e9, call=1e-6).picoseconds(500, 1_000)
+        5000000
+        """
         return int(1e12 * (max(flops / self.flops, self.entry * entries / self.bytes) + self.call))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.applications import apply
 from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.nodes import Leaf, Ref
+from tensorgrad.diagram.slides import convolution
 from tensorgrad.diagram.symmetry import fact_generators, swap
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.sizes import ONE, Poly, as_poly
@@ -104,7 +104,7 @@ class Insertion:
                 return self.store.leaf(Leaf(("lc", order), block), block.dims, generators)
             case Convolution():
                 dims = tuple(self.dim(d) for d in block.dims)
-                return self._convolution(block, dims)
+                return convolution(self.store, dims, block.steps, self.dim(block.offset))
             case Derivative():
                 raise UnsupportedError("a derivative inside a diagram; calculus.expand takes derivatives first")
             case Expectation():
@@ -118,21 +118,6 @@ class Insertion:
                         by_axis[p] = legs[a]
                     draft.operands.append((handle, by_axis))
                 return self.store.network(draft)
-
-    def _convolution(self, block: Convolution, dims: tuple[Poly, ...]) -> Ref:
-        """The summands in the order of their sizes and steps; those of equal sizes and steps may change places."""
-        offset = self.dim(block.offset)
-        order = sorted(range(1, len(dims)), key=lambda k: (str(dims[k]), block.steps[k - 1]))
-        edges, steps = [block.edges[k] for k in (0, *order)], tuple(block.steps[k - 1] for k in order)
-        dims = tuple(dims[k] for k in (0, *order))
-        same = zip(pairwise(dims[1:]), pairwise(steps), strict=True)
-        generators = tuple(
-            swap(len(dims), [k], [k + 1]) for k, ((d, e), (s, t)) in enumerate(same, 1) if d is e and s == t
-        )
-        leaf = Convolution(tuple(edges), dims, steps, offset)
-        found = self.store.leaf(Leaf(("conv", *dims, *steps, offset), leaf), dims, generators)
-        axis = {edge: found[1][k] for k, edge in enumerate(edges)}
-        return found[0], tuple(axis[edge] for edge in block.edges)
 
     @staticmethod
     def _permuted(ref: Ref, perm: Sequence[int]) -> Ref:

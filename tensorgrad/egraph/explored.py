@@ -42,6 +42,11 @@ class Explored:
     """What a search left: the e-graph, the class of the expression, the member chosen of each class, round by round.
 
     `sides` are the two sides of a goal as they were written; they are members of one class once they are proved equal.
+
+    >>> from tensorgrad import simplify
+    >>> explored = simplify("inv(inv(A))", let="A : n n").egraph
+    >>> len(explored.history) > 0
+    True
     """
 
     graph: EGraph
@@ -56,11 +61,23 @@ class Explored:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Numbers of classes and of live nodes."""
+        """Numbers of classes and of live nodes.
+
+        >>> from tensorgrad import simplify
+        >>> classes, nodes = simplify("inv(inv(A))", let="A : n n").egraph.size
+        >>> 0 < classes <= nodes
+        True
+        """
         return self.graph.statistics()
 
     def shown(self) -> Iterator[Shown]:
-        """The classes: those of the chosen form first, then those that lead there, the nearest to the expression first."""
+        """The classes: those of the chosen form first, then those that lead there, the nearest to the expression first.
+
+        >>> from tensorgrad import simplify
+        >>> first = next(simplify("x @ y", let="x y : n").egraph.shown())
+        >>> first.shape, [member.text for member in first.members]
+        ((), ['x @ y'])
+        """
         form = self._form()
         for root in (*form, *(r for r in self._reached() if r not in form)):
             yield self._shown(root, root in form)
@@ -125,14 +142,30 @@ class Explored:
         return found
 
     def show(self) -> None:
-        """Show classes, nodes and the chosen form: in a notebook as a picture, else as text on stdout."""
+        """Show classes, nodes and the chosen form: in a notebook as a picture, else as text on stdout.
+
+        >>> from tensorgrad import simplify
+        >>> simplify("x @ y", let="x y : n").egraph.show()
+        3 of 4 classes, 3 of 4 nodes; a class is called after its variable or its number, the chosen form is marked
+        c3 : scalar
+          ▸ x @ y
+        x : n
+          ▸ x
+        y : n
+          ▸ y
+        """
         from tensorgrad.show import show_egraph
 
         show_egraph(self)
 
     @property
     def svg(self) -> str:
-        """The picture as SVG; a large e-graph is cut, and says how much is drawn."""
+        """The picture as SVG; a large e-graph is cut, and says how much is drawn.
+
+        >>> from tensorgrad import simplify
+        >>> simplify("inv(inv(A))", let="A : n n").egraph.svg[:4]
+        '<svg'
+        """
         from tensorgrad.show import egraph_svg
 
         return egraph_svg(self)

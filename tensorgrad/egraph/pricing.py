@@ -10,15 +10,18 @@ from tensorgrad.cost import (
     QUADRATURE,
     NetworkPlan,
     Rates,
+    SlidingPlan,
     application_cost,
     integral_cost,
     network_cost,
     network_traffic,
+    sliding_plan,
     total_cost,
 )
 from tensorgrad.diagram import Application, Handle, Leaf, Network, Node, Total
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.nodes import Legs
+from tensorgrad.diagram.slides import slide_of
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Expectation, walk
@@ -81,6 +84,18 @@ class Pricing:
     def _entries(self, handle: Handle) -> int:
         return prod(self._number(d) for d in self.graph.dims[handle])
 
+    def _sliding(self, node: Network) -> SlidingPlan | None:
+        """The plan of a network with convolutions that are looked through, as a program does it; None for any other."""
+        found = {k: slide_of(self.graph, h, ls) for k, (h, ls) in enumerate(node.operands)}
+        slides = {k: slide for k, slide in found.items() if slide is not None and len(slide.parts) > 1}
+        if not slides:
+            return None
+        legs = [ls for k, (h, ls) in enumerate(node.operands) if h > FLAT and k not in slides]
+        kept = [*node.boundary, *(e for h, ls in node.operands if h < FLAT for e in ls)]
+        if any(len(set(ls)) < len(ls) for ls in legs):
+            return None
+        return sliding_plan(legs, list(slides.values()), kept, node.dims, self._number)
+
     def _plan(self, node: Network) -> tuple[NetworkPlan, list[Legs], list[int]]:
         legs = [ls for h, ls in node.operands if h >= FLAT]
         scaled = not (node.coefficient.is_constant and abs(node.coefficient.number) == 1)
@@ -97,7 +112,8 @@ class Pricing:
                 group = [self._number(acted[-1 - k]) for k in range(node.groups[0])] if node.groups else []
                 return application_cost(node.function, [self._number(d) for d in batch.values()], group)
             case Network():
-                return self._plan(node)[0].flops
+                sliding = self._sliding(node)
+                return self._plan(node)[0].flops if sliding is None else sliding.flops + _scales(node)
             case Total():
                 return total_cost(self._entries(member), [c for c, _, _ in node.terms])
 
@@ -111,8 +127,12 @@ class Pricing:
                 moved = self._entries(member) + sum(self._entries(h) for h, _ in node.args)
                 return rates.picoseconds(self._operations(node, member), moved)
             case Network():
-                plan, legs, numbers = self._plan(node)
-                steps = network_traffic(legs, node.boundary, numbers, plan)
+                sliding = self._sliding(node)
+                if sliding is None:
+                    plan, legs, numbers = self._plan(node)
+                    steps = network_traffic(legs, node.boundary, numbers, plan)
+                else:
+                    steps = [step for root in sliding.roots for step in root.steps]
                 return sum(rates.picoseconds(flops, moved) for flops, moved in steps)
             case Total():
                 entries = self._entries(member)
@@ -123,8 +143,16 @@ class Pricing:
         """The most entries of a tensor that computing a member makes."""
         if isinstance(node, Leaf):
             return 0
-        inner = self._plan(node)[0].largest if isinstance(node, Network) else 0
+        sliding = self._sliding(node) if isinstance(node, Network) else None
+        inner = self._plan(node)[0].largest if isinstance(node, Network) and sliding is None else 0
+        if sliding is not None:
+            inner = sliding.largest
         return max(inner, self._entries(member))
+
+
+def _scales(node: Network) -> int:
+    """1 where a coefficient is multiplied in: the least that this takes."""
+    return int(not (node.coefficient.is_constant and abs(node.coefficient.number) == 1))
 
 
 def _opaque_size(node: Node) -> int:

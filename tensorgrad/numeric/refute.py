@@ -19,8 +19,16 @@ Array = Any
 
 @dataclass(frozen=True)
 class Counterexample:
-    """An admissible instance that refutes a claim: `why` says how: "the sides differ", "defined on one side
-    only: ...", or for a fact that it does not hold (then there is no right side)."""
+    """An admissible instance that refutes a claim.
+
+    `why` says how: "the sides differ", "defined on one side only: ...", or for a fact that it does not hold (then there
+    is no right side).
+
+    >>> from tensorgrad import prove
+    >>> found = prove("A @ B = B @ A", let="A B : n n").counterexample
+    >>> found.why
+    'the sides differ'
+    """
 
     dims: Mapping[str, int]
     values: Mapping[str, Any]
@@ -33,7 +41,14 @@ class Counterexample:
 
     @property
     def instance(self) -> str:
-        """The sizes, the values and both sides, one below the other."""
+        """The sizes, the values and both sides, one below the other.
+
+        >>> from tensorgrad import prove
+        >>> print(prove("x * x = x", let="x : scalar").counterexample.instance)
+          x = -1
+          left side = 1
+          right side = -1
+        """
         lines: list[str] = []
         if self.dims:
             lines.append("  " + ", ".join(f"{symbol} = {value}" for symbol, value in self.dims.items()))

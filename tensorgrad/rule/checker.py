@@ -127,6 +127,14 @@ def rule(name: str, text: str, let: str = "", if_: str = "", source: str = "") -
     """A rule from Python, checked when made: `tg.rule("det-product", "det(A @ B) = det(A) * det(B)", let="A B : n n")`.
 
     Raises NotationError for a text that is none, RuleError with the counterexample for a rule that is not true.
+
+    >>> rule("det-product", "det(A @ B) = det(A) * det(B)", let="A B : n n")
+    <Rule det-product  det(A @ B) = det(A) * det(B)>
+    >>> rule("det-sum", "det(A + B) = det(A) + det(B)", let="A B : n n")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tensorgrad.errors.RuleError: det-sum: refuted: the sides differ
+      ...
     """
     claim = replace(parse_claim(text, let, if_), name=name, source=source)
     made = Rule.from_claim(claim)

@@ -73,5 +73,9 @@ def files() -> tuple[Path, ...]:
 
 @lru_cache(maxsize=1)
 def library() -> RuleSet:
-    """All packaged rules, read once a process."""
+    """All packaged rules, read once a process.
+
+    >>> print(library()["det-of-product"])
+    det-of-product  [tc:21]  det(A @ B) => det(A) * det(B)
+    """
     return load(*files())

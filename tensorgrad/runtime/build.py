@@ -100,7 +100,7 @@ class _Builder:
                 return [h for _, h, _ in node.terms]
             case Network():
                 if handle not in self.tasks:
-                    self.tasks[handle] = prepare(self.store, handle, node)
+                    self.tasks[handle] = prepare(self.store, handle, node, self.sizes)
                 return self.tasks[handle].handles
 
     def _constants(self, order: Sequence[int]) -> frozenset[int]:

@@ -66,7 +66,14 @@ class _Specialised:
 
 
 class Optimized:
-    """A torch function with faster programs, one for each kind of inputs; made by `optimize`."""
+    """A torch function with faster programs, one for each kind of inputs; made by `optimize`.
+
+    >>> fast = optimize(lambda A, B, x: (A @ B) @ x, torch.ones(50, 60), torch.ones(60, 70), torch.ones(70))
+    >>> fast
+    <Optimized <lambda>: 427,000 -> 14,400 flops>
+    >>> fast(torch.ones(50, 60), torch.ones(60, 70), torch.ones(70)).shape
+    torch.Size([50])
+    """
 
     def __init__(self, function: Callable[..., Any], seconds: float = 5.0) -> None:
         self.function = function
@@ -93,17 +100,38 @@ class Optimized:
 
     @property
     def flops(self) -> tuple[int, int]:
-        """Operations of what is known, as written and as it runs now."""
+        """Operations of what is known, as written and as it runs now.
+
+        >>> optimize(lambda A, B, x: (A @ B) @ x, torch.ones(50, 60), torch.ones(60, 70), torch.ones(70)).flops
+        (427000, 14400)
+        """
         return self._latest.flops
 
     @property
     def opaque(self) -> tuple[str, ...]:
-        """The operations that are called as they are."""
+        """The operations that are called as they are.
+
+        >>> fast = optimize(lambda A, x: torch.sort(A @ A @ x).values, torch.ones(9, 9), torch.ones(9))
+        >>> fast.opaque
+        ('sort', 'getattr_1')
+        """
         return self._latest.opaque
 
     @property
     def source(self) -> str:
-        """The programs that run for the latest inputs, "" when that is the function itself."""
+        """The programs that run for the latest inputs, "" when that is the function itself.
+
+        >>> fast = optimize(lambda A, B, x: (A @ B) @ x, torch.ones(50, 60), torch.ones(60, 70), torch.ones(70))
+        >>> print(fast.source)
+        import torch
+        <BLANKLINE>
+        <BLANKLINE>
+        def step(a, b, x):
+            t1 = b @ x                                                    # (60)
+            matmul_1 = a @ t1                                             # (50)
+            return matmul_1,
+        <BLANKLINE>
+        """
         return "\n\n".join(p.compiled.source.text for s in self._latest.stages for p in s.programs)
 
     @property
@@ -122,7 +150,12 @@ class Optimized:
         return list(bound.arguments.values())
 
     def specialise(self, values: Sequence[Any]) -> _Specialised:
-        """Make the program for inputs like these, and compare it with the function."""
+        """Make the program for inputs like these, and compare it with the function.
+
+        >>> fast = optimize(lambda A, B, x: (A @ B) @ x, torch.ones(50, 60), torch.ones(60, 70), torch.ones(70))
+        >>> fast.specialise([torch.ones(3, 4), torch.ones(4, 5), torch.ones(5)]).flops
+        (150, 64)
+        """
         values = self._bound(values, {})
         if len(values) != len(self._inputs):
             raise UnsupportedError("a function with * or ** parameters")

@@ -19,6 +19,14 @@ class PlanStep:
     """One step: what it computes (`expression`, called `name`), its operations, and the entries of its result.
 
     `inputs` are the names of the steps and variables it reads, `shape` the sizes of its axes.
+
+    >>> from tensorgrad import Variable
+    >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+    >>> (step,) = plan(A @ x, {"n": 10, "m": 20}).steps
+    >>> print(step)
+    t1 = A @ x
+    >>> step.flops, step.size, step.inputs, step.shape
+    (400, 10, ('x', 'A'), ('n',))
     """
 
     name: str
@@ -38,6 +46,12 @@ class Plan:
 
     `naive` are the operations without pairwise steps and without sharing; `largest` are the most entries of one
     intermediate or output, `peak` the most alive at one time. `rules` led to the expressions, if that was said.
+
+    >>> from tensorgrad import Variable
+    >>> A, B, x = Variable("A", i="n", j="m"), Variable("B", j="m", k="n"), Variable("x", k="n")
+    >>> found = plan(A @ B @ x, {"n": 10, "m": 20})
+    >>> found.flops, found.peak, [str(step) for step in found.steps]
+    (800, 30, ['t1 = B @ x', 't2 = A @ t1'])
     """
 
     tensors: tuple[tuple[str, Tensor], ...]
@@ -52,11 +66,26 @@ class Plan:
 
     @property
     def expression(self) -> str:
-        """The planned expressions in one text."""
+        """The planned expressions in one text.
+
+        >>> from tensorgrad import Variable
+        >>> x = Variable("x", i="n")
+        >>> plan({"value": x @ x, "grad": 2 * x}).expression
+        'x @ x ; 2 * x'
+        """
         return " ; ".join(str(t) for _, t in self.tensors)
 
     def show(self) -> None:
-        """Show the steps as a tree of contractions: in a notebook as a picture, else as text on stdout."""
+        """Show the steps as a tree of contractions: in a notebook as a picture, else as text on stdout.
+
+        >>> from tensorgrad import Variable
+        >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+        >>> plan(A @ x, {"n": 10, "m": 20}).show()
+        plan: 400 flops, peak 10 entries
+          t1 = A @ x  (n)  400 flops
+          ├─ x  (m)
+          └─ A  (n × m)
+        """
         from tensorgrad.show import show_trees, tree_of
 
         show_trees([tree_of(self)])

@@ -55,6 +55,17 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """Entries on the edges `parts` are added up at the position offset + the sum of steps * parts of the edge `long`;
+    those outside its range are dropped."""
+
+    long: int
+    parts: Legs
+    steps: tuple[int, ...]
+    offset: Poly
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
     """A view: the entry number `index` (a value of order 0) along an edge, which disappears."""
 
@@ -81,7 +92,7 @@ class Scatter:
     legs: Legs
 
 
-View = Split | Fuse | Window | Spread | Select | Gather | Scatter
+View = Split | Fuse | Window | Spread | Fold | Select | Gather | Scatter
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,17 @@ class Operand:
             legs = viewed(legs, view)
         return legs
 
+    @property
+    def folded(self) -> tuple[Legs, ...]:
+        """The edges of what is added up, once for each fold."""
+        found: list[Legs] = []
+        legs = self.axes
+        for view in self.views:
+            if isinstance(view, Fold):
+                found.append(legs)
+            legs = viewed(legs, view)
+        return tuple(found)
+
 
 def viewed(legs: Legs, view: View) -> Legs:
     """The edges of an operand after a view: new edges stand where the (first) old one stood."""
@@ -116,6 +138,9 @@ def viewed(legs: Legs, view: View) -> Legs:
         case Spread(part, _, long, others):
             k = legs.index(part)
             return (*legs[:k], long, *others, *legs[k + 1 :])
+        case Fold(long, parts):
+            k = min(legs.index(p) for p in parts)
+            return (*legs[:k], long, *(e for e in legs[k:] if e not in parts))
         case Gather(edge, _, own):
             k = legs.index(edge)
             return (*legs[:k], *(e for e in own if e not in legs), *legs[k + 1 :])
@@ -281,9 +306,12 @@ class Program:
                 edges = {e: step.dims[e] for o in step.operands for e in o.legs}
                 whole = volume(edges.values(), sizes)
                 summed = volume((d for e, d in edges.items() if e not in step.kept), sizes) != 1
+                folds = sum(volume([step.dims[e] for e in legs], sizes) for o in step.operands for legs in o.folded)
                 if len(step.operands) == 1:
-                    return whole if summed else 0
-                return whole * (2 if summed else 1)
+                    return folds + (whole if summed else 0)
+                return folds + whole * (2 if summed else 1)
+            case Arrange():
+                return sum(volume([step.dims[e] for e in legs], sizes) for legs in step.operand.folded)
             case Scale():
                 return self.entries(step.target, sizes) if step.inputs else 0
             case Call():
@@ -309,7 +337,12 @@ class Program:
                 edges = {e: step.dims[e] for o in step.operands for e in o.legs}
                 summed = any(d is not ONE for e, d in edges.items() if e not in step.kept)
                 factor = (2 if summed else 1) if len(step.operands) == 2 else int(summed)
-                return _product(edges.values()) * factor
+                total = _product(edges.values()) * factor
+                for legs in (legs for o in step.operands for legs in o.folded):
+                    total = total + _product(step.dims[e] for e in legs)
+                return total
+            case Arrange():
+                return sum((_product(step.dims[e] for e in legs) for legs in step.operand.folded), ZERO)
             case Scale():
                 return _product(self.dims[step.target]) if step.inputs else ZERO
             case Call():
@@ -342,7 +375,7 @@ class Program:
                 views = len(step.operands) == 1 and not self.flops(step, sizes)
                 return 0 if views else self.entries(step.target, sizes)
             case Arrange():
-                return self.entries(step.target, sizes) if step.embeds else 0
+                return self.entries(step.target, sizes) if step.embeds or step.operand.folded else 0
             case _:
                 return self.entries(step.target, sizes)
 

@@ -38,6 +38,12 @@ class Step:
 
     `source` is the plain PyTorch source it runs, `plan` what that costs. Without `dims` the order of contraction is
     chosen again for the sizes of the values whenever these are new; source and plan then show the latest.
+
+    >>> import torch
+    >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+    >>> step = Step({"y": A @ x})
+    >>> step(A=torch.eye(2), x=torch.tensor([3.0, 5.0])).y
+    tensor([3., 5.])
     """
 
     def __init__(
@@ -85,7 +91,18 @@ class Step:
 
     @property
     def source(self) -> str:
-        """The program as Python source; what is computed of constants first, if there are any."""
+        """The program as Python source; what is computed of constants first, if there are any.
+
+        >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+        >>> print(Step({"y": A @ x}).source)
+        import torch
+        <BLANKLINE>
+        <BLANKLINE>
+        def step(A, x):
+            y = A @ x                                                     # (n)
+            return y,
+        <BLANKLINE>
+        """
         before = self._current.before
         if before is None:
             return self._current.source.text
@@ -95,7 +112,12 @@ class Step:
 
     @property
     def plan(self) -> Plan:
-        """What the program costs, step by step."""
+        """What the program costs, step by step.
+
+        >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+        >>> Step({"y": A @ x}, {"n": 10, "m": 20}).plan.flops
+        400
+        """
         return self._current.plan
 
     def save(self, path: str | Path) -> None:
@@ -103,6 +125,13 @@ class Step:
 
         The file has the function `step`, called with the parameters that `source` shows; with constants also
         `prepare`, whose results are the parameters c1, c2, ... of `step`.
+
+        >>> import tempfile
+        >>> x = Variable("x", i="n")
+        >>> target = Path(tempfile.mkdtemp()) / "program.py"
+        >>> Step({"y": x @ x}).save(target)
+        >>> "def step(x):" in target.read_text(encoding="utf-8")
+        True
         """
         from tensorgrad.runtime.standalone import standalone
 
@@ -146,7 +175,15 @@ class Step:
         return tuple(found)
 
     def prepare(self, values: Values | None = None, /, **named: Any) -> None:
-        """Give the constants their values: later calls need the other variables only."""
+        """Give the constants their values: later calls need the other variables only.
+
+        >>> import torch
+        >>> A, x = Variable("A", i="n", j="m"), Variable("x", j="m")
+        >>> step = compile(y=A @ x, constant=["A"])
+        >>> step.prepare(A=torch.eye(2))
+        >>> step(x=torch.tensor([3.0, 5.0])).y
+        tensor([3., 5.])
+        """
         given: dict[str, Any] = {k if isinstance(k, str) else k.name: v for k, v in (values or {}).items()}
         given |= named
         check_names(given, self._options.constant, "constant of this step")
@@ -154,7 +191,12 @@ class Step:
         self._held = None
 
     def run(self, given: Mapping[str, Any], dims: Mapping[str, int]) -> Any:
-        """The outputs for values by name; `dims` are sizes that no value shows."""
+        """The outputs for values by name; `dims` are sizes that no value shows.
+
+        >>> from tensorgrad import Delta
+        >>> Step({"y": Delta("n")}).run({}, {"n": 3}).y
+        tensor(3.)
+        """
         functions = {f: _function(f, given) for f in self.functions}
         new = {name: given[name] for name in self._options.constant if name in given}
         if new:
@@ -268,7 +310,13 @@ def compile(  # noqa: A001  (the word of torch.compile and jax)
 
 
 def compile_to_callable(*tensors: Tensor) -> Callable[..., Any]:
-    """A function of the variables' values (by name or Variable, or as keywords): one tensor, or one for each given."""
+    """A function of the variables' values (by name or Variable, or as keywords): one tensor, or one for each given.
+
+    >>> import torch
+    >>> x = Variable("x", i="n")
+    >>> compile_to_callable(x @ x, x * 2)(x=torch.tensor([1.0, 2.0]))
+    (tensor(5.), tensor([2., 4.]))
+    """
     step = Step({f"y{k}": t for k, t in enumerate(tensors)})
 
     def run(values: Values | None = None, /, **named: Any) -> Any:
@@ -286,6 +334,11 @@ def evaluate(t: Tensor, values: Values, dims: Mapping[str, int] | None = None) -
     functions; integer sizes are read off them, `dims` gives those that no value shows.
     Raises ValueMismatchError for a missing value, sizes that conflict (the message names both), and a value that is the
     covariance of an expectation's law and not symmetric.
+
+    >>> import torch
+    >>> x = Variable("x", i="n")
+    >>> evaluate(x @ x, {"x": torch.tensor([1.0, 2.0])})
+    tensor(5.)
     """
     given = {k if isinstance(k, str) else k.name: v for k, v in values.items()}
     require_covariances(t, given)

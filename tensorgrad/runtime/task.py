@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tensorgrad.cost import Part, SlidingPlan, bits, sliding_plan
 from tensorgrad.diagram import Application, Leaf, Network, Store
 from tensorgrad.diagram.draft import FLAT, Draft
-from tensorgrad.runtime.program import Fuse, Gather, Legs, Scatter, Select, Split, Spread, View, Window, viewed
+from tensorgrad.diagram.slides import Slide, convolution, slide_of
+from tensorgrad.runtime.program import (
+    Fold,
+    Fuse,
+    Gather,
+    Legs,
+    Scatter,
+    Select,
+    Split,
+    Spread,
+    View,
+    Window,
+    number,
+    viewed,
+)
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Convolution, Unit
 
@@ -73,14 +88,19 @@ class Task:
         return [*(p.handle for p in self.pieces), *selected]
 
 
-def prepare(store: Store, handle: int, node: Network) -> Task:
-    """The task of a network; may add smaller networks to the store, whose handles then are pieces."""
-    return _Preparation(store, handle, node).task()
+def prepare(store: Store, handle: int, node: Network, sizes: Mapping[str, int]) -> Task:
+    """The task of a network; may add smaller networks to the store, whose handles then are pieces.
+
+    `sizes` decide in which order convolutions are looked through; the task is right for all sizes.
+    """
+    return _Preparation(store, handle, node, sizes).task()
 
 
 class _Preparation:
-    def __init__(self, store: Store, handle: int, node: Network) -> None:
+    def __init__(self, store: Store, handle: int, node: Network, sizes: Mapping[str, int]) -> None:
         self.store = store
+        self.sizes = sizes
+        self.dims = list(node.dims)
         self.handle = handle
         self.node = node
         self.boundary = list(node.boundary)
@@ -122,7 +142,7 @@ class _Preparation:
         splits = tuple(
             Split(order + k, tuple(self.boundary.index(p) for p in parts_)) for k, (_, parts_) in enumerate(self.output)
         )
-        task = Task(self.handle, self.node.coefficient, self.pieces, tuple(groups), list(self.node.dims))
+        task = Task(self.handle, self.node.coefficient, self.pieces, tuple(groups), list(self.dims))
         if splits:
             task.labels, task.splits = tuple(labels), splits
         return task
@@ -136,7 +156,7 @@ class _Preparation:
 
     def _contracted(self, pieces: Sequence[Piece], edges: Legs) -> Piece:
         """Some pieces multiplied, as one piece with the given edges."""
-        handle, perm = self.store.network(draft(joined(pieces), edges, self.node.dims))
+        handle, perm = self.store.network(draft(joined(pieces), edges, self.dims))
         axes = [0] * len(edges)
         for a, p in enumerate(perm):
             axes[p] = edges[a]
@@ -179,29 +199,66 @@ class _Preparation:
                     partner.see(Select(piece.axes[0], node.index), piece.members[0])
 
     def _windows(self) -> None:
-        for piece in list(self.pieces):
-            leaf = self._leaf(piece)
-            if isinstance(leaf, Convolution) and len(set(piece.axes)) == len(piece.axes):
-                self._look_through(piece, leaf)
+        found = [(p, slide) for p in self.pieces if (slide := slide_of(self.store, p.handle, p.axes)) is not None]
+        for piece, slide in found:
+            if len(slide.parts) == 1:
+                self._look_through(piece, slide)
+        found = [(p, slide) for p, slide in found if len(slide.parts) > 1]
+        plan = self._sliding(found) if found else None
+        if plan is not None:
+            self._see(plan, {slide: p for p, slide in found})
+        else:
+            for piece, slide in found:
+                self._look_through(piece, slide)
 
-    def _look_through(self, piece: Piece, leaf: Convolution) -> None:
+    def _sliding(self, found: Sequence[tuple[Piece, Slide]]) -> SlidingPlan | None:
+        """The order of the operands and convolutions, where all of these can be looked through."""
+        own = {id(p) for p, _ in found}
+        legs = [p.legs for p in self.pieces if id(p) not in own]
+        kept = {*self.boundary, *(e for fused, parts in self.flats for e in (fused, *parts))}
+        if any(len(set(on)) < len(on) for on in legs):
+            return None
+        return sliding_plan(legs, [slide for _, slide in found], kept, self.dims, lambda d: number(d, self.sizes))
+
+    def _see(self, plan: SlidingPlan, known: Mapping[Slide, Piece]) -> None:
+        """The pieces of a plan: what is seen through convolutions is formed first, unless it is an operand."""
+        operands = [p for p in self.pieces if not any(p is own for own in known.values())]
+        self.dims = list(plan.dims)
+        slides = [known.get(slide) or self._convolution(slide) for slide in plan.slides]
+        self.pieces = []
+        stack: list[tuple[Part, tuple[tuple[int, int], ...]]] = [(root, ()) for root in reversed(plan.roots)]
+        while stack:
+            part, views = stack.pop()
+            if part.halves and not views and not part.folds:
+                stack += [*zip(reversed(part.halves), reversed(part.views), strict=True)]
+            elif part.halves:
+                inside = [slides[c] for c in bits(part.inside) if c not in part.folds]
+                members = [operands[k] for k in bits(part.mask) if k < len(operands)]
+                self.pieces.append(self._contracted([*members, *inside], tuple(bits(part.before))))
+                for c in part.folds:
+                    slide = plan.slides[c]
+                    self.pieces[-1].see(Fold(slide.long, slide.parts, slide.steps, slide.offset), slides[c].members[0])
+            elif part.mask < 1 << len(operands):
+                self.pieces.append(operands[part.mask.bit_length() - 1])
+            for c, edge in views:
+                self.pieces[-1].see(_view(plan.slides[c], edge), slides[c].members[0])
+
+    def _convolution(self, slide: Slide) -> Piece:
+        """A convolution that is not in the network, as an operand."""
+        handle, perm = convolution(self.store, [self.dims[e] for e in slide.edges], slide.steps, slide.offset)
+        axes = [0] * len(perm)
+        for k, p in enumerate(perm):
+            axes[p] = slide.edges[k]
+        return Piece(handle, tuple(axes), ((handle, tuple(axes)),))
+
+    def _look_through(self, piece: Piece, slide: Slide) -> None:
         """A convolution seen as a view of the one operand on its long edge, or else of that on one of the others."""
-        steps = dict(zip(piece.axes[1:], leaf.steps, strict=True))
-        for edge in piece.axes:
+        for edge in slide.edges:
             partner = self._partner(piece, edge)
-            others = tuple(e for e in piece.axes[1:] if e != edge)
-            if partner is None or any(e in partner.legs for e in piece.axes if e != edge):
-                continue
-            own = tuple(steps[e] for e in others)
-            self.pieces.remove(piece)
-            long = piece.axes[0]
-            partner.see(
-                Window(long, others, own, leaf.offset)
-                if edge == long
-                else Spread(edge, steps[edge], long, others, own, leaf.offset),
-                piece.members[0],
-            )
-            return
+            if partner is not None and not any(e in partner.legs for e in slide.edges if e != edge):
+                self.pieces.remove(piece)
+                partner.see(_view(slide, edge), piece.members[0])
+                return
 
     def _positions(self) -> None:
         """One-hot vectors of positions: entries are looked up, or added up at the positions, never multiplied."""
@@ -300,6 +357,15 @@ class _Preparation:
         inner = [f for f in inner if inside >= {f[0], *f[1]}]
         rest = {e for f in self.flats if f not in inner for e in (f[0], *f[1])}
         return inner, tuple(e for e in dict.fromkeys(e for p in group for e in p.legs) if e in outside | rest)
+
+
+def _view(slide: Slide, edge: int) -> Window | Spread:
+    """A convolution as a view of a tensor whose edge becomes its other edges."""
+    if edge == slide.long:
+        return Window(edge, slide.parts, slide.steps, slide.offset)
+    others = tuple(e for e in slide.parts if e != edge)
+    steps = tuple(slide.step(e) for e in others)
+    return Spread(edge, slide.step(edge), slide.long, others, steps, slide.offset)
 
 
 def _table(flat: Flat) -> Piece:

@@ -186,6 +186,22 @@ def spread(
     return seen.flip(tuple(range(axis + 1, axis + 1 + len(counts)))) if counts else seen
 
 
+def fold(x: torch.Tensor, axes: Sequence[int], length: int, steps: Sequence[int], offset: int) -> torch.Tensor:
+    """Entries on some axes added up at the position offset + the sum of steps * theirs of one axis of this length, which
+    stands where the first of them stood; what is outside its range is dropped."""
+    counts = [x.shape[a] for a in axes]
+    before = max(0, -offset)
+    reach = offset + sum(s * (n - 1) for s, n in zip(steps, counts, strict=True)) + 1
+    places = torch.full((), offset + before, device=x.device)
+    for step, count in zip(steps, counts, strict=True):
+        places = places.unsqueeze(-1) + step * torch.arange(count, device=x.device)
+    rest = [a for a in range(x.dim()) if a not in axes]
+    moved = x.permute(*axes, *rest).reshape(-1, *(x.shape[a] for a in rest))
+    line = torch.zeros((before + max(length, reach), *moved.shape[1:]), dtype=x.dtype, device=x.device)
+    line = line.index_add(0, places.reshape(-1), moved).narrow(0, before, length)
+    return line.movedim(0, sum(a < min(axes) for a in rest))
+
+
 def gather(x: torch.Tensor, axis: int, index: torch.Tensor, shared: Sequence[tuple[int, int]]) -> torch.Tensor:
     """Entries along an axis at positions; `shared` are (axis of the index, axis of x) that go together."""
     places = index.long()

@@ -15,6 +15,7 @@ from tensorgrad.runtime.program import (
     Arrange,
     Call,
     Contract,
+    Fold,
     Fuse,
     Gather,
     Input,
@@ -247,6 +248,9 @@ class Source:
                     counts = self.shape([dims[p] for p in others])
                     sizes = f"{self.size(dims[long])}, {step}, {counts}, {steps}, {self.size(offset)}"
                     text = f"tf.spread({text}, {legs.index(part)}, {sizes})"
+                case Fold(long, parts, steps, offset):
+                    order = [legs.index(p) for p in parts]
+                    text = f"tf.fold({text}, {tuple(order)}, {self.size(dims[long])}, {steps}, {self.size(offset)})"
                 case Gather(edge, index, own):
                     shared = tuple((own.index(e), legs.index(e)) for e in own if e in legs)
                     text = f"tf.gather({text}, {legs.index(edge)}, {self.tensor(index)}, {shared})"

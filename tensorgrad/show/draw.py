@@ -88,7 +88,15 @@ def to_latex(t: Tensor, index_free: bool | None = None) -> str:
 
 
 def save_image(t: Tensor, path: str | Path) -> None:
-    """Write the diagram to a file: .svg and .tex always, .png and .pdf with the extra `images`."""
+    """Write the diagram to a file: .svg and .tex always, .png and .pdf with the extra `images`.
+
+    >>> import tempfile
+    >>> from tensorgrad import Variable
+    >>> path = Path(tempfile.mkdtemp()) / "x.svg"
+    >>> save_image(Variable("x", i="n"), path)
+    >>> path.read_text(encoding="utf-8")[:4]
+    '<svg'
+    """
     save_scene(layout(picture(t), PIXELS), path, _title(t), lambda: to_terminal(t))
 
 
