@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tensorgrad.diagram.applications import make_power
 from tensorgrad.diagram.draft import FLAT, Draft
-from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref
+from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, Total
 from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
@@ -38,7 +38,25 @@ class Cleared:
 
 
 def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:
-    """The ways to take an inverse or a reciprocal off `side`, by multiplying both sides."""
+    """The ways to take an inverse or a reciprocal off `side`, or off a term of it, by multiplying both sides."""
+    for at, network, boundary, k, applied, on in _applied(graph, side):
+        found = _one(graph, facts, network, boundary, k, applied, on, at, other)
+        if found is not None:
+            yield found
+    for term in _terms(graph, side):
+        for _, _, boundary, _, applied, on in _applied(graph, term):
+            taken = _reciprocal(graph, facts, applied, on, boundary)
+            if taken is not None:
+                factor: Ref = (applied, tuple(range(len(on))))
+                cancels, places = taken
+                yield Cleared(
+                    side, _times(graph, side, *taken), factor, places, _times(graph, other, cancels, places)
+                )
+
+
+def _applied(graph: EGraph, side: Ref) -> Iterator[tuple[Ref, Network, list[int], int, Handle, list[int]]]:
+    """The applications that are factors of `side`: the member that shows one, it as a network with its boundary in the
+    order of the reference, the operand's number, the application, and the edges at its axes."""
     root, perm = graph.resolve(side)
     members = [*graph.members(root).networks, *graph.members(root).applications]
     for member in sorted(members):
@@ -51,10 +69,17 @@ def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleare
                 continue
             for applied in graph.members(child).applications:
                 own = {p: a for a, p in enumerate(graph.oriented(child))}
-                on = [legs[own[p]] for p in graph.oriented(applied)]
-                found = _one(graph, facts, network, boundary, k, applied, on, at, other)
-                if found is not None:
-                    yield found
+                yield at, network, boundary, k, applied, [legs[own[p]] for p in graph.oriented(applied)]
+
+
+def _terms(graph: EGraph, side: Ref) -> Iterator[Ref]:
+    """The terms of the sums that `side` is, with its axes."""
+    root, perm = graph.resolve(side)
+    for member in graph.members(root).totals:
+        node = graph.nodes[member]
+        assert isinstance(node, Total)
+        inverse = {p: a for a, p in enumerate(graph.oriented(member))}
+        yield from ((h, tuple(axes[inverse[p]] for p in perm)) for _, h, axes in node.terms)
 
 
 def strip(graph: EGraph, side: Ref, other: Ref) -> Iterator[Cleared]:
@@ -116,13 +141,12 @@ def _one(
     node = graph.nodes[applied]
     assert isinstance(node, Application)
     axes = tuple(range(len(legs)))
-    if node.function.name == "pow" and node.function.known and not node.function.derivative:
-        cancels = _cancels_power(graph, facts, node)
-        if cancels is None or not set(legs) <= set(boundary):
+    if _is_power(node):
+        taken = _reciprocal(graph, facts, applied, legs, boundary)
+        if taken is None:
             return None
-        places = tuple(boundary.index(e) for e in legs)
         rest = _without(graph, network, k, boundary)
-        return Cleared(at, rest, (applied, axes), places, _times(graph, other, cancels, places))
+        return Cleared(at, rest, (applied, axes), taken[1], _times(graph, other, *taken))
     if node.function.name != "inv" or any(label >= 0 for label in node.args[0][1]):
         return None
     rows, columns = node.groups
@@ -132,6 +156,22 @@ def _one(
         if all(_alone(network, k, boundary, legs[a]) for a in outer):
             return _inverse(graph, network, boundary, k, applied, node, legs, outer, at, other)
     return None
+
+
+def _is_power(node: Application) -> bool:
+    return node.function.name == "pow" and node.function.known and not node.function.derivative
+
+
+def _reciprocal(
+    graph: EGraph, facts: Facts, applied: Handle, legs: Sequence[int], boundary: Sequence[int]
+) -> tuple[Ref, tuple[int, ...]] | None:
+    """What cancels a negative power entry by entry, and the axes of the boundary where its axes are."""
+    node = graph.nodes[applied]
+    assert isinstance(node, Application)
+    if not _is_power(node) or not set(legs) <= set(boundary):
+        return None
+    cancels = _cancels_power(graph, facts, node)
+    return None if cancels is None else (cancels, tuple(boundary.index(e) for e in legs))
 
 
 def _alone(network: Network, k: int, boundary: Sequence[int], edge: int) -> bool:

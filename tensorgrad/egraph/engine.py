@@ -12,6 +12,7 @@ from tensorgrad.diagram.nodes import Application, Leaf, Network, Total
 from tensorgrad.diagram.powers import is_natural
 from tensorgrad.egraph.facts import is_transfer
 from tensorgrad.egraph.pattern import ORIENTED, FunctionIds, Need, Pattern, Rewrite, compile_rewrite
+from tensorgrad.egraph.special import SpecialCases
 from tensorgrad.egraph.tables import Tables
 from tensorgrad.rule import Rule, RuleSet
 from tensorgrad.sizes import ONE, Poly
@@ -93,6 +94,7 @@ class Library:
         self._left = [_needed(rule) for rule in self._rules]
         self._right = [frozenset(n for t in rule.tensors for n in _names(t)) for rule in self._rules]
         self._patterns: dict[str, list[Pattern]] = {}
+        self._special: SpecialCases | None = None
         self._engines: dict[tuple[int, ...], Engine] = {}
         self._by_names: dict[frozenset[str], Engine] = {}
 
@@ -126,9 +128,17 @@ class Library:
         """The patterns of a rule: its directions and instances."""
         found = self._patterns.get(rule.name)
         if found is None:
-            made = [compile_rewrite(rewrite, self.ids, self.fact_ids) for rewrite in rewrites(rule)]
+            ways = [self._special_cases.giving_way(rewrite) for rewrite in rewrites(rule)]
+            made = [compile_rewrite(rewrite, self.ids, self.fact_ids) for rewrite in ways]
             found = self._patterns[rule.name] = [pattern for pattern in made if pattern is not None]
         return found
+
+    @property
+    def _special_cases(self) -> SpecialCases:
+        if self._special is None:
+            directed = [rule for rule in self._rules if rule.directed and rule.right is not None]
+            self._special = SpecialCases(next(rewrites(rule)) for rule in directed)
+        return self._special
 
 
 def _names(t: Tensor) -> Iterator[str]:

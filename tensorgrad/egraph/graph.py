@@ -470,7 +470,19 @@ class EGraph(Store):
         self._check_zero(handle)
         if fact in ("symmetric", "skew") and len(perm) == 2:
             self._symmetric(handle, (0, 1), (1, 0), 1 if fact == "symmetric" else -1)
+        if fact in _NEVER_ZERO:
+            self._assert_unscaled(handle, fact)
         return True
+
+    def _assert_unscaled(self, root: Handle, fact: str) -> None:
+        """What c * K is, so that it is not zero, K is too: invertible(2 * A) says invertible(A)."""
+        for h in self.members(root).networks if fact in ("nonzero", "invertible") else ():
+            node = self._network(h)
+            if len(node.operands) != 1 or node.operands[0][0] <= FLAT:
+                continue
+            child, legs = node.operands[0]
+            if sorted(legs) == sorted(node.boundary) and len(set(legs)) == len(legs):
+                self.assert_fact((child, tuple(range(len(legs)))), fact)
 
     def assert_exchange(self, ref: Ref, fact: Fact) -> None:
         """State that blocks of axes of a reference may be exchanged: `symmetric(0 2, 1 3)`, `antisymmetric(0,1)`."""

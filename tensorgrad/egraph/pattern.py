@@ -45,6 +45,8 @@ class Rewrite:
     concludes: Fact | None = None
     explore: bool = False
     functions: tuple[str, ...] = ()
+    differ: tuple[tuple[str, str], ...] = ()
+    """Names that must stand for different things: a rule of its own says what comes of equal ones."""
 
     @property
     def unfuses(self) -> bool:

@@ -53,7 +53,11 @@ class Rephrasing:
     def _chains(self) -> Iterator[list[Implied]]:
         """Goals one after the other: the goal with denominators cleared, the difference, that entry by entry."""
         yield self._cleared()
-        yield self._cleared()  # exploring may have brought forms with other denominators
+        yield (chain := self._cleared())  # exploring may have brought forms with other denominators
+        for _ in range(MOST_STEPS):  # as may what a denominator was multiplied with
+            if len(longer := self._cleared()) <= len(chain):
+                break
+            yield (chain := longer)
         taken: Cleared | None = next(strip(self.graph, self.first, self.second), None)
         if taken is not None:
             link = Implied(taken.rest, taken.other, taken.member, self.second, taken.step())

@@ -131,6 +131,8 @@ class Rewriter:
         graph = self.graph
         rewrite = pattern.rewrite
         graph.check_budget()
+        if any(self._same(s, *pair) for pair in rewrite.differ):
+            return False
         if not self._holds(pattern, s, place):
             self.pending.append((pattern, member, s, place))
             return False
@@ -146,6 +148,13 @@ class Rewriter:
         tally.matches += 1
         tally.new += changed
         return changed
+
+    def _same(self, s: Substitution, name: str, other: str) -> bool:
+        """Whether two names, of numbers taken entry by entry, stand for the same."""
+        (ref, lift), (second, second_lift) = s.tensors[name], s.tensors[other]
+        if set(lift) != set(second_lift):
+            return False
+        return self.graph.same(ref, (second[0], tuple(second[1][second_lift.index(label)] for label in lift)))
 
     def _holds(self, pattern: Pattern, s: Substitution, place: Place) -> bool:
         for need in pattern.rewrite.needs:

@@ -32,6 +32,9 @@ PATIENCE = 2
 SMALL, LOOKS = 250, (4, 8)
 """From so many nodes on, four looks for a cheaper form, each after growth by an eighth, end a search that found none."""
 
+IN_A_ROW = 10
+"""Rounds of directed rules after which the other moves have a turn: rules that grow a term for ever keep none waiting."""
+
 EXPLORED = 64
 """Proposals of undirected identities applied in one round; the rest wait for the next."""
 
@@ -83,6 +86,7 @@ class Saturation:
     _next_look: int = SMALL
     _seen_best: object = None
     _vain: int = 0
+    _in_a_row: int = 0
     _given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -150,8 +154,16 @@ class Saturation:
             self.facts.forget_denials()
         changed = self.rewriter.retry() or changed
         changed = self._new_nodes() or changed or bool(self.graph.merged)
-        if changed or self.averages.apply(every=not self.fused):
+        changed = changed or self.averages.apply(every=not self.fused)
+        self._in_a_row = self._in_a_row + 1 if changed else 0
+        if changed and self._in_a_row <= IN_A_ROW:
             return True
+        self._in_a_row = 0
+        return self._other_moves() or changed
+
+    def _other_moves(self) -> bool:
+        """Distribution, then identities, then taking apart, then factoring: the first that changes anything."""
+        timed = self.graph.profile.timed
         taking_apart = self.basis.waiting and bool(self._to_take_apart)
         waiting = self._to_distribute or taking_apart or self._waiting or self._to_factor or self._last
         if not waiting or self.waves <= 0:
