@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from tensorgrad.egraph.facts import is_transfer
 from tensorgrad.egraph.pattern import ORIENTED, FunctionIds, Need, Pattern, Rewrite, compile_rewrite
 from tensorgrad.egraph.special import SpecialCases
 from tensorgrad.egraph.tables import Tables
+from tensorgrad.numeric.sample import names_of
 from tensorgrad.rule import Rule, RuleSet
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import (
@@ -29,6 +31,7 @@ from tensorgrad.tensor import (
     Tensor,
     Unit,
     Variable,
+    renamed,
     resize,
     walk,
 )
@@ -225,16 +228,21 @@ def rewrites(rule: Rule) -> Iterator[Rewrite]:
     """The directions of a rule, and of its instances with a square variable set to I or a size set to 1."""
     functions = tuple(name for name, f in rule.scope.functions.items() if not f.known)
     needs = [Need(c.tensor, c.fact, c.right) for c in rule.conditions if c.kind != "law"]
-    needs += [Need(v, fact) for v in rule.left.variables for fact in v.facts]
+    variables, _ = names_of(rule.tensors)
+    needs += [Need(v, fact) for v in variables for fact in v.facts]
     left, right = _bare(rule.left), _bare(rule.right) if rule.right is not None else None
     plain = [Need(_bare(n.tensor), n.fact, _bare(n.right) if n.right is not None else None) for n in needs]
     concludes = rule.concludes.fact if rule.concludes is not None else None
     explore = not rule.directed and concludes is None
-    yield Rewrite(rule.name, rule.source, left, right, tuple(plain), concludes, explore, functions)
-    if right is None:
+    sides = [(left, right), (right, left)] if explore else [(left, right)]
+    for side, other in sides:
+        assert side is not None
+        solved = _solving(side, plain)
+        yield (made := Rewrite(rule.name, rule.source, side, other, solved, concludes, explore, functions))
+        if other is not None and any(n.right is not None for n in solved):
+            yield _transposed(made)
+    if right is None or any(n.solves for n in _solving(left, plain)):
         return
-    if explore:
-        yield Rewrite(rule.name, rule.source, right, left, tuple(plain), None, True, functions)
     for replaced, sizes in instances(left):
         if any(
             isinstance(n.tensor, Variable)
@@ -262,6 +270,45 @@ def rewrites(rule: Rule) -> Iterator[Rewrite]:
             explore,
             functions,
         )
+
+
+def _solving(left: Tensor, needs: Sequence[Need]) -> tuple[Need, ...]:
+    """The conditions in an order in which each can be looked up, those that bind names as soon as they can."""
+    bound = {v.name for v in left.variables}
+    waiting, found = list(needs), list[Need]()
+    while waiting:
+        ready = [n for n in waiting if _names_in(n) <= bound]
+        if not ready:
+            equation = next(n for n in waiting if n.right is not None)
+            one, two = equation.tensor, equation.right
+            assert two is not None
+            if not {v.name for v in one.variables} <= bound:
+                one, two = two, one
+            ready = [Need(one, None, two, tuple(v.name for v in two.variables if v.name not in bound))]
+            waiting.remove(equation)
+            bound |= set(ready[0].solves)
+        found += ready
+        waiting = [n for n in waiting if n not in ready]
+    return tuple(found)
+
+
+def _names_in(need: Need) -> set[str]:
+    return {v.name for t in (need.tensor, need.right) if t is not None for v in t.variables}
+
+
+def _transposed(rewrite: Rewrite) -> Rewrite:
+    """The same of the transposed matrices: f(A) and f(A.T) are one application, read in two directions."""
+    square = [v for v in rewrite.left.variables if v.order == 2 and v.dims[0] is v.dims[1]]
+    turned: dict[str, Tensor] = {v.name: renamed(v, v.edges[::-1]) for v in square}
+
+    def turn(t: Tensor) -> Tensor:
+        return resize(t, {}, turned)
+
+    needs = (
+        replace(n, tensor=turn(n.tensor), right=None if n.right is None else turn(n.right)) for n in rewrite.needs
+    )
+    assert rewrite.right is not None
+    return replace(rewrite, left=turn(rewrite.left), right=turn(rewrite.right), needs=tuple(needs))
 
 
 def _scalar_need(need: Need) -> Need:

@@ -17,7 +17,7 @@ from tensorgrad.diagram.store import Store
 from tensorgrad.diagram.symmetry import Signed, fact_generators, group
 from tensorgrad.egraph.partial import Said
 from tensorgrad.egraph.profile import Profile
-from tensorgrad.egraph.reasons import Applied, Congruent, Link
+from tensorgrad.egraph.reasons import Applied, Congruent, Lemma, Link
 from tensorgrad.errors import FactError, UnsoundError
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Fact
@@ -379,6 +379,7 @@ class EGraph(Store):
                 if user not in self.dead:
                     self._repair(user)
             self._self_scaled(root)
+            self._divide(root)
 
     def _repair(self, user: Handle) -> None:
         node = self.nodes[user]
@@ -450,6 +451,35 @@ class EGraph(Store):
                 self._symmetric(root, own[1], child_ref[1], -1)
             elif node.coefficient.is_constant and node.coefficient.number != 1:
                 self.union(own, self.zero(self.ref_dims(own)), Congruent())
+
+    def _divide(self, root: Handle) -> None:
+        """Where c * N has another form, N has it too, divided by c: what 2 * A @ B is says what A @ B is."""
+        found = self.members(root)
+        forms = [h for h in found.networks if self._network(h).operands]
+        for h in forms if len(forms) > 1 else ():
+            node = self._network(h)
+            bare = self._table.get(("network", ONE, node.operands, node.boundary, node.dims))
+            if bare is None or node.coefficient is ONE or not node.coefficient.is_monomial:
+                continue
+            inverse = node.coefficient.inverse()
+            for other in forms:
+                if other != h:
+                    self._union_divided(bare, h, other, inverse)
+
+    def _union_divided(self, bare: Handle, scaled: Handle, other: Handle, inverse: Poly) -> None:
+        """bare = inverse * scaled, and scaled = other: so bare = inverse * other, the other's operands shown."""
+        node = self._network(other)
+        draft = Draft(node.coefficient * inverse)
+        edges = draft.edges(node.dims)
+        draft.operands = [(h, [edges[e] for e in legs]) for h, legs in node.operands]
+        own = {p: a for a, p in enumerate(self.oriented(other))}
+        draft.boundary = [edges[node.boundary[own[p]]] for p in self.oriented(scaled)]
+        axes = tuple(range(len(node.boundary)))
+        new = self.network(draft)
+        if self.resolve(new)[0] != self.root(bare):
+            second: Ref = (other, tuple(own[p] for p in self.oriented(scaled)))
+            lemma = Lemma("factor", (scaled, axes), second, self.constant(inverse), ())
+            self.union((bare, axes), new, Applied("factor-cancels", "built in", lemma=lemma))
 
     # Facts.
 

@@ -26,11 +26,16 @@ Kind = Literal["application", "network", "total", "variable"]
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A condition of a rule: a fact of an expression, or (fact None) an equation of two."""
+    """A condition of a rule: a fact of an expression, or (fact None) an equation of two.
+
+    An equation that `solves` says what names are that the left side of the rule does not bind, as c in A @ v = c * v:
+    `tensor` has none of them, and `right` is looked for among the forms of what it is.
+    """
 
     tensor: Tensor
     fact: Fact | None
     right: Tensor | None = None
+    solves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,8 @@ class Pattern:
     asks: frozenset[str] = frozenset()
     repeated: frozenset[Handle] = frozenset()
     """Leaves that stand several times in it: what one of them takes, the others must take too."""
+    solved: Mapping[Need, Pattern] = field(default_factory=dict["Need, Pattern"])
+    """The right sides of the conditions that bind names, as patterns of their own."""
 
 
 class FunctionIds:
@@ -177,7 +184,16 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
         frozenset(named),
         frozenset(asks),
         _repeated(store),
+        {need: _solution(rewrite, need) for need in rewrite.needs if need.solves},
     )
+
+
+def _solution(rewrite: Rewrite, need: Need) -> Pattern:
+    """What a condition's names are read off from: its right side, wherever it is found."""
+    assert need.right is not None
+    store = Store()
+    root = insert(store, need.right)
+    return Pattern(rewrite, store, root, "network", False, (), {}, repeated=_repeated(store))
 
 
 def _repeated(store: Store) -> frozenset[Handle]:
@@ -391,13 +407,3 @@ class _Builder:
 def _renamed(atoms: list[str], name: str, new: str) -> list[str]:
     """The atoms with one variable called otherwise."""
     return [re.sub(rf"\b{name}\b", new, atom) for atom in atoms]
-
-
-def check_bound(rewrite: Rewrite) -> None:
-    """RuleError if the right side or a condition uses a name that the left side does not bind."""
-    bound = {v.name for v in rewrite.left.variables}
-    used = [*([rewrite.right] if rewrite.right is not None else []), *(n.tensor for n in rewrite.needs)]
-    for t in used:
-        for v in t.variables:
-            if v.name not in bound:
-                raise RuleError(f"{rewrite.name}: {v.name} is not bound by the left side {rewrite.left}")
