@@ -476,7 +476,10 @@ class EGraph(Store):
         draft.boundary = [edges[node.boundary[own[p]]] for p in self.oriented(scaled)]
         axes = tuple(range(len(node.boundary)))
         new = self.network(draft)
-        if self.resolve(new)[0] != self.root(bare):
+        made = self.nodes[new[0]]
+        # Operands that are about to be read otherwise wait for the form that then comes, so that the step can be shown.
+        same = isinstance(made, Network) and sorted(children(made)) == sorted(children(node))
+        if same and self.resolve(new)[0] != self.root(bare):
             second: Ref = (other, tuple(own[p] for p in self.oriented(scaled)))
             lemma = Lemma("factor", (scaled, axes), second, self.constant(inverse), ())
             self.union((bare, axes), new, Applied("factor-cancels", "built in", lemma=lemma))

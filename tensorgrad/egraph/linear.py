@@ -108,15 +108,21 @@ class Linear:
             if member != user and isinstance(node, Total) and all(graph.root(h) != root for _, h, _ in node.terms):
                 return member
         known = found.written.coefficient if found.written is not None else ONE
-        for member in found.networks:
-            node = graph.nodes[member]
-            if (
-                isinstance(node, Network)
-                and node.coefficient is not known
-                and all(h < FLAT or graph.root(h) != root for h, _ in node.operands)
-            ):
-                return member
-        return None
+        others = [m for m in found.networks if self._shows_other(m, root, known)]
+        return min(others, key=lambda m: (not self._is_scaled_sum(m), others.index(m)), default=None)
+
+    def _shows_other(self, member: Handle, root: Handle, known: Poly) -> bool:
+        """Whether a network has a coefficient that the form which sums write out has not."""
+        node = self.graph.nodes[member]
+        assert isinstance(node, Network)
+        return node.coefficient is not known and all(h < FLAT or self.graph.root(h) != root for h, _ in node.operands)
+
+    def _is_scaled_sum(self, member: Handle) -> bool:
+        """Whether a network is a number times a sum: what a sum is best written out with."""
+        node = self.graph.nodes[member]
+        assert isinstance(node, Network)
+        single = len(node.operands) == 1 and node.operands[0][0] > FLAT
+        return single and self.graph.total_of(self.graph.root(node.operands[0][0])) is not None
 
     def _inlined_network(self, node: Network, forms: dict[Handle, Handle]) -> Ref:
         graph = self.graph
