@@ -49,9 +49,7 @@ def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleare
             if taken is not None:
                 factor: Ref = (applied, tuple(range(len(on))))
                 cancels, places = taken
-                yield Cleared(
-                    side, _times(graph, side, *taken), factor, places, _times(graph, other, cancels, places)
-                )
+                yield Cleared(side, _times(graph, side, *taken), factor, places, _times(graph, other, cancels, places))
 
 
 def _applied(graph: EGraph, side: Ref) -> Iterator[tuple[Ref, Network, list[int], int, Handle, list[int]]]:

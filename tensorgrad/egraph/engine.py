@@ -304,9 +304,7 @@ def _transposed(rewrite: Rewrite) -> Rewrite:
     def turn(t: Tensor) -> Tensor:
         return resize(t, {}, turned)
 
-    needs = (
-        replace(n, tensor=turn(n.tensor), right=None if n.right is None else turn(n.right)) for n in rewrite.needs
-    )
+    needs = (replace(n, tensor=turn(n.tensor), right=None if n.right is None else turn(n.right)) for n in rewrite.needs)
     assert rewrite.right is not None
     return replace(rewrite, left=turn(rewrite.left), right=turn(rewrite.right), needs=tuple(needs))
 

@@ -13,7 +13,6 @@ from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.insertion import insert
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, Total
 from tensorgrad.diagram.store import Store
-from tensorgrad.errors import RuleError
 from tensorgrad.function import STABLE, Function
 from tensorgrad.sizes import ONE
 from tensorgrad.tensor import Apply, Fact, Flat, Product, Scalar, Tensor, Variable, walk
@@ -116,7 +115,7 @@ class Pattern:
     asks: frozenset[str] = frozenset()
     repeated: frozenset[Handle] = frozenset()
     """Leaves that stand several times in it: what one of them takes, the others must take too."""
-    solved: Mapping[Need, Pattern] = field(default_factory=dict["Need, Pattern"])
+    solved: Mapping[Need, Pattern] = field(default_factory=dict["Need", "Pattern"])
     """The right sides of the conditions that bind names, as patterns of their own."""
 
 

@@ -56,9 +56,7 @@ class SpecialCases:
         return (*insert(self._store, renamed), tuple(sorted(set(named.values()))))
 
     def _conditions(self, needs: Iterable[Need], named: Mapping[str, str]) -> frozenset[Key]:
-        return frozenset(
-            (n.fact.name if n.fact is not None else n.right, *self._key(n.tensor, named)) for n in needs
-        )
+        return frozenset((n.fact.name if n.fact is not None else n.right, *self._key(n.tensor, named)) for n in needs)
 
 
 def _names(rewrite: Rewrite) -> tuple[str, ...] | None:
