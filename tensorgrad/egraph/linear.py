@@ -170,7 +170,7 @@ class Linear:
         graph, node = self.graph, self.graph.nodes[handle]
         if handle in graph.dead or not isinstance(node, Network):
             return False
-        if self._is_expanded(handle):
+        if self._is_expanded(handle) or self._is_shorter(handle, node):
             return False
         changed = False
         for choice in self._choices(node, each):
@@ -189,6 +189,11 @@ class Linear:
             if not any(self._has_sums(h) for _, h, _ in node.terms):
                 return True
         return False
+
+    def _is_shorter(self, handle: Handle, node: Network) -> bool:
+        """Whether the class is a product of fewer factors, too: (1 + x) * (1 + x) ** (-1) is 1, and need not be a sum."""
+        members = (self.graph.nodes[m] for m in self.graph.members(handle).networks)
+        return any(isinstance(n, Network) and len(n.operands) < len(node.operands) for n in members)
 
     def _has_sums(self, handle: Handle) -> bool:
         graph = self.graph

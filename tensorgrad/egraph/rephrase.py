@@ -42,12 +42,24 @@ class Rephrasing:
         run.waves = 0
         stopped = run.run()
         try:
+            stopped = self._multiplied_out(stopped)
             for chain in self._chains():
                 if stopped not in ("saturated", "rounds"):
                     break
                 stopped = self._try(chain)
         except BudgetSpentError as spent:
             return spent.args[0]
+        return stopped
+
+    def _multiplied_out(self, stopped: Stopped) -> Stopped:
+        """Clear denominators and multiply out, in turn, before identities are explored: for fractions it is enough."""
+        chain: list[Implied] = []
+        for _ in range(MOST_STEPS):
+            longer = self._cleared()
+            if stopped not in ("saturated", "rounds") or len(longer) <= len(chain):
+                break
+            chain = longer
+            stopped = self._try(chain, calm=True)
         return stopped
 
     def _chains(self) -> Iterator[list[Implied]]:
@@ -71,7 +83,7 @@ class Rephrasing:
             self.run_.take_apart(difference[0].left)
             yield difference
 
-    def _try(self, chain: list[Implied]) -> Stopped:
+    def _try(self, chain: list[Implied], calm: bool = False) -> Stopped:
         """Search on for the goal or any of those that imply it."""
         graph, run = self.graph, self.run_
 
@@ -81,8 +93,9 @@ class Rephrasing:
             return next((k for k, link in enumerate(chain, 1) if graph.same(link.left, link.right)), -1)
 
         run.goal = lambda: reached() >= 0
-        run.waves = WAVES
+        run.waves, run.calm = WAVES, calm
         stopped = run.run()
+        run.calm = False
         for link in reversed(chain[: max(reached(), 0)]):
             graph.union(link.first, link.second, link.step)
             graph.rebuild()

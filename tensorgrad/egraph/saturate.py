@@ -63,6 +63,8 @@ class Saturation:
     price: Callable[[], list[tuple[int, int] | None]] | None = None
     """The price of the best form so far: when `PATIENCE` waves of factoring have not lowered it, the run ends."""
     waves: int = WAVES
+    calm: bool = False
+    """Directed rules and distribution alone: identities, what they take apart and factoring wait."""
     follow: bool = False
     """Whether the price of the best form is noted after every round, which takes an extraction each time."""
     done_rounds: int = 0
@@ -171,6 +173,8 @@ class Saturation:
         self.waves -= 1
         with timed(DISTRIBUTING):
             changed = self._distribute()
+        if self.calm:
+            return changed
         changed = changed or self._explore()
         if not changed and self._last:
             self._waiting, self._last = self._last, []
