@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tensorgrad.diagram.applications import make_power
 from tensorgrad.diagram.draft import FLAT, Draft
-from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, Total
+from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref
 from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.forms import sum_members, sum_of
 from tensorgrad.egraph.graph import EGraph
@@ -54,14 +54,41 @@ def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleare
         if found is not None:
             yield found
     for terms in _sums(graph, side):
-        for _, term in terms:
-            for _, _, boundary, _, applied, on in _applied(graph, term):
-                taken = _reciprocal(graph, facts, applied, on, boundary)
-                if taken is not None:
-                    rest = _sum_times(graph, terms, graph.ref_dims(side), taken)
-                    factor: Ref = (applied, tuple(range(len(on))))
-                    places = tuple(boundary.index(e) for e in on)
-                    yield Cleared(side, rest, factor, places, _times(graph, other, taken))
+        for applied, taken in _reciprocals(graph, facts, terms):
+            rest = _sum_times(graph, terms, graph.ref_dims(side), taken)
+            factor: Ref = (applied, tuple(range(len(taken.places))))
+            yield Cleared(side, rest, factor, taken.places, _times(graph, other, taken))
+    yield from _inside(graph, facts, side, other)
+
+
+def _inside(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:
+    """The ways to take a reciprocal off a term of a sum that is a factor of `side`: (x / c + y) * z is (x + c * y) * z / c."""
+    root, perm = graph.resolve(side)
+    for member in graph.members(root).networks:
+        network = _as_network(graph, member)
+        own = {p: a for a, p in enumerate(graph.oriented(member))}
+        boundary = [network.boundary[own[p]] for p in perm]
+        for k, (child, legs) in enumerate(network.operands):
+            whole: Ref = (child, tuple(range(len(legs))))
+            for terms in _sums(graph, whole) if child > FLAT and len(network.operands) > 1 else ():
+                for applied, taken in _reciprocals(graph, facts, terms):
+                    if all(legs[q] in boundary for q in taken.places):
+                        rest = _with(graph, network, k, _sum_times(graph, terms, graph.ref_dims(whole), taken), boundary)
+                        places = tuple(boundary.index(legs[q]) for q in taken.places)
+                        factor: Ref = (applied, tuple(range(len(places))))
+                        outer = Reciprocal(taken.base, taken.power, places)
+                        yield Cleared(side, rest, factor, places, _times(graph, other, outer))
+
+
+def _reciprocals(
+    graph: EGraph, facts: Facts, terms: Sequence[tuple[Poly, Ref]]
+) -> Iterator[tuple[Handle, Reciprocal]]:
+    """The reciprocals that are factors of terms of a sum, on its axes."""
+    for _, term in terms:
+        for _, _, boundary, _, applied, on in _applied(graph, term):
+            taken = _reciprocal(graph, facts, applied, on, boundary)
+            if taken is not None:
+                yield applied, taken
 
 
 def _applied(graph: EGraph, side: Ref) -> Iterator[tuple[Ref, Network, list[int], int, Handle, list[int]]]:
@@ -251,6 +278,19 @@ def _without(graph: EGraph, network: Network, k: int, boundary: Sequence[int]) -
     # An edge that only the operand had is gone with it: size 1, so that closing it adds no factor.
     edges = draft.edges(d if e in used else ONE for e, d in enumerate(network.dims))
     draft.operands = [(h, [edges[e] for e in legs]) for h, legs in kept]
+    draft.boundary = [edges[e] for e in boundary]
+    return graph.network(draft)
+
+
+def _with(graph: EGraph, network: Network, k: int, new: Ref, boundary: Sequence[int]) -> Ref:
+    """The network with another operand k, its axes where those of the old one were."""
+    draft = Draft(network.coefficient)
+    edges = draft.edges(network.dims)
+    draft.operands = [(h, [edges[e] for e in legs]) for h, legs in network.operands]
+    by_axis = [0] * len(new[1])
+    for a, p in enumerate(new[1]):
+        by_axis[p] = draft.operands[k][1][a]
+    draft.operands[k] = (new[0], by_axis)
     draft.boundary = [edges[e] for e in boundary]
     return graph.network(draft)
 

@@ -61,6 +61,13 @@ class Rewrite:
         return name in STABLE and all(n.function.name != name for n in walk(self.right) if isinstance(n, Apply))
 
     @property
+    def defines(self) -> bool:
+        """Whether it says what a function is in terms of others: tan(x) is sin(x) / cos(x)."""
+        left = self.left
+        written_out = isinstance(left, Apply) and all(isinstance(a, Variable) for a in left.args)
+        return self.explore and written_out and not self.sized
+
+    @property
     def sized(self) -> bool:
         """Whether it is about tensors of a size that is a number, larger than 1."""
         return any(d.is_constant and d is not ONE for v in self.left.variables for d in v.dims)

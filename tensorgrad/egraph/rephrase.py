@@ -54,8 +54,12 @@ class Rephrasing:
     def _multiplied_out(self, stopped: Stopped) -> Stopped:
         """Clear denominators and multiply out, in turn, before identities are explored: for fractions it is enough."""
         chain: list[Implied] = []
+        defined = False
         for _ in range(MOST_STEPS):
             longer = self._cleared()
+            if len(longer) <= len(chain) and not defined:
+                defined = True
+                longer = self._cleared() if self.run_.define() else longer
             if stopped not in ("saturated", "rounds") or len(longer) <= len(chain):
                 break
             chain = longer

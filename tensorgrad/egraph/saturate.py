@@ -279,6 +279,13 @@ class Saturation:
                 return True
         return changed or bool(self._waiting)
 
+    def define(self) -> bool:
+        """Write out functions by their definitions, and what is made of them; whether anything new came of it."""
+        defining = [p for p in self._waiting if p[0].rewrite.defines]
+        self._waiting = [p for p in self._waiting if not p[0].rewrite.defines]
+        changed = [self.rewriter.apply(proposal) for proposal in defining]
+        return any(changed) and self._new_nodes()
+
     def _factor(self) -> bool:
         if not self.factoring:
             return False
