@@ -55,7 +55,14 @@ def covers(
     sized = s.with_sizes(pair for pair in pairs if pair not in later)
     if sized is None:
         return
-    ratio = node.coefficient.divide(pattern.coefficient)
+    if not pattern.operands and not node.operands and pattern.coefficient.symbols:
+        # A size as a number, as in c ** n: it is what the size is matched with.
+        sized, ratio = sized.with_size(pattern.coefficient, node.coefficient), ONE
+        if sized is None:
+            return
+    else:
+        number = sized.number(pattern.coefficient)
+        ratio = node.coefficient.divide(number) if number is not None else None
     if ratio is None or (_negates(matcher, pattern) and ratio.terms[0][1] < 0):
         return
     problem = Cover(matcher, pattern, node, lifted, ratio)

@@ -109,14 +109,13 @@ class _Search:
         self, rest: Sequence[int], edges: dict[int, int], used: frozenset[int], s: Substitution, scale: Poly
     ) -> Iterator[Found]:
         if not rest:
-            coefficient = self.pattern.coefficient
-            total = scale.divide(coefficient)
-            if total is not None:
-                sized: Substitution | None = s
-                for e, f in edges.items():
-                    sized = sized.with_size(self.pattern.dims[e], self.node.dims[f]) if sized is not None else None
-                if sized is not None:
-                    yield Found(used, edges, tuple(self.lifted), total, sized)
+            sized: Substitution | None = s
+            for e, f in edges.items():
+                sized = sized.with_size(self.pattern.dims[e], self.node.dims[f]) if sized is not None else None
+            number = sized.number(self.pattern.coefficient) if sized is not None else None
+            total = scale.divide(number) if number is not None else None
+            if sized is not None and total is not None:
+                yield Found(used, edges, tuple(self.lifted), total, sized)
             return
         position = max(rest, key=lambda k: (sum(e in edges for e in self.pattern.operands[k][1]), -k))
         others = [k for k in rest if k != position]

@@ -55,6 +55,12 @@ class Substitution:
             return self if pattern.substitute(self.sizes) is size else None
         return self._solved(pattern, unknown, size)
 
+    def number(self, coefficient: Poly) -> Poly | None:
+        """A coefficient of the pattern with the sizes in it replaced; None if one of them is not known yet."""
+        if not coefficient.symbols:
+            return coefficient
+        return coefficient.substitute(self.sizes) if all(x in self.sizes for x in coefficient.symbols) else None
+
     def is_open(self, pattern: Poly) -> bool:
         """Whether a size such as n * m has several unknown symbols: it can be compared only when its parts are known."""
         return sum(x not in self.sizes for x in pattern.symbols) > 1
@@ -340,8 +346,9 @@ class Matcher:
             yield from self._plain_terms(plain, terms, lift, s)
             return
         coefficient, handle, perm = shaped[0]
+        number = s.number(coefficient)
         for k, (c, ref) in enumerate(terms):
-            ratio = c.divide(coefficient)
+            ratio = c.divide(number) if number is not None else None
             if ratio is None:
                 continue
             if ratio is not ONE and isinstance(self.store.nodes[handle], Application):
@@ -371,7 +378,8 @@ class Matcher:
                 yield s
             return
         coefficient, handle, perm = plain[0]
-        inverse = coefficient.inverse() if coefficient.is_monomial else None
+        number = s.number(coefficient)
+        inverse = number.inverse() if number is not None and number.is_monomial else None
         if inverse is None:
             return
         choices = [terms] if len(plain) == 1 else [[t] for t in terms]

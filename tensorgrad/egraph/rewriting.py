@@ -304,7 +304,7 @@ def _choose_terms(
 def _candidates(matcher: Matcher, coefficient: Poly, handle: Handle, total: Total) -> list[tuple[int, Poly]]:
     """The terms that could be one of the pattern's terms, with the ratio of the coefficients."""
     found: list[tuple[int, Poly]] = []
-    for k, (c, h, _) in enumerate(total.terms):
+    for k, (c, h, _) in enumerate(total.terms) if not coefficient.symbols else ():
         if matcher.may_be(handle, h):
             ratio = c.divide(coefficient)
             if ratio is not None:
