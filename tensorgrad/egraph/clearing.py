@@ -73,16 +73,16 @@ def _inside(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Clea
             for terms in _sums(graph, whole) if child > FLAT and len(network.operands) > 1 else ():
                 for applied, taken in _reciprocals(graph, facts, terms):
                     if all(legs[q] in boundary for q in taken.places):
-                        rest = _with(graph, network, k, _sum_times(graph, terms, graph.ref_dims(whole), taken), boundary)
+                        rest = _with(
+                            graph, network, k, _sum_times(graph, terms, graph.ref_dims(whole), taken), boundary
+                        )
                         places = tuple(boundary.index(legs[q]) for q in taken.places)
                         factor: Ref = (applied, tuple(range(len(places))))
                         outer = Reciprocal(taken.base, taken.power, places)
                         yield Cleared(side, rest, factor, places, _times(graph, other, outer))
 
 
-def _reciprocals(
-    graph: EGraph, facts: Facts, terms: Sequence[tuple[Poly, Ref]]
-) -> Iterator[tuple[Handle, Reciprocal]]:
+def _reciprocals(graph: EGraph, facts: Facts, terms: Sequence[tuple[Poly, Ref]]) -> Iterator[tuple[Handle, Reciprocal]]:
     """The reciprocals that are factors of terms of a sum, on its axes."""
     for _, term in terms:
         for _, _, boundary, _, applied, on in _applied(graph, term):
