@@ -12,7 +12,7 @@ from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.forms import sum_members, sum_of
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
-from tensorgrad.sizes import ONE, Poly
+from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
 MOST_STEPS = 6
 """Factors cleared one after the other."""
@@ -59,6 +59,16 @@ def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleare
             factor: Ref = (applied, tuple(range(len(taken.places))))
             yield Cleared(side, rest, factor, taken.places, _times(graph, other, taken))
     yield from _inside(graph, facts, side, other)
+
+
+def multiply(graph: EGraph, side: Ref, other: Ref) -> Iterator[Cleared]:
+    """Both sides times a number that is stated not to be zero, as s - t is of two eigenvalues."""
+    for ref, fact, _ in graph.sayings:
+        base = graph.resolve(ref)
+        if fact in ("nonzero", "positive") and not base[1] and graph.members(base[0]).totals:
+            taken = Reciprocal(base, ONE, ())
+            factor = make_power(graph, base, MINUS_ONE)
+            yield Cleared(side, _times(graph, side, taken), factor, (), _times(graph, other, taken))
 
 
 def _inside(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:

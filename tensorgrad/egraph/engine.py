@@ -243,6 +243,8 @@ def rewrites(rule: Rule) -> Iterator[Rewrite]:
             yield _transposed(made)
     if right is None or any(n.solves for n in _solving(left, plain)):
         return
+    if isinstance(left, Apply) and (unscaled := _unscaled(left, right, plain)) is not None:
+        yield Rewrite(rule.name, rule.source, *unscaled, tuple(plain), None, explore, functions)
     for replaced, sizes in instances(left):
         if any(
             isinstance(n.tensor, Variable)
@@ -270,6 +272,17 @@ def rewrites(rule: Rule) -> Iterator[Rewrite]:
             explore,
             functions,
         )
+
+
+def _unscaled(left: Apply, right: Tensor, needs: Sequence[Need]) -> tuple[Tensor, Tensor] | None:
+    """A rule for f(c * A) under conditions of A, for f(A): what is written without a number has the number 1."""
+    argument = left.args[0]
+    factors = argument.factors if isinstance(argument, Product) else ()
+    numbers = [f for f in factors if isinstance(f, Variable) and not f.order]
+    if len(factors) != 2 or len(numbers) != 1 or any(numbers[0].name in _names_in(n) for n in needs) or not needs:
+        return None
+    one: dict[str, Tensor] = {numbers[0].name: Scalar(ONE)}
+    return resize(left, {}, one), resize(right, {}, one)
 
 
 def _solving(left: Tensor, needs: Sequence[Need]) -> tuple[Need, ...]:

@@ -20,6 +20,9 @@ from tensorgrad.tensor import Apply, Fact, Flat, Product, Scalar, Tensor, Variab
 ORIENTED = ("upper", "lower", "orthonormal")
 """Facts that depend on which axis of a matrix comes first; the host alone reasons about them."""
 
+EQUATED = "="
+"""What stands among the facts of a goal that states an equation: fact rules that ask for one are of use there alone."""
+
 Kind = Literal["application", "network", "total", "variable"]
 
 
@@ -177,7 +180,8 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
         return None  # a rule for facts is matched backwards, from what the fact is asked of
     cuts = not rewrite.explore and isinstance(node, Application) and _is_product(store, node.args[0][0])
     named = {n.function.name for n in store.nodes if isinstance(n, Application)} - set(rewrite.functions)
-    asks = {n.fact.name for n in rewrite.needs if n.fact is not None} | (set() if rewrite.left.variables else {""})
+    asks = {n.fact.name if n.fact is not None else EQUATED for n in rewrite.needs}
+    asks |= set() if rewrite.left.variables else {""}
     return Pattern(
         rewrite,
         store,

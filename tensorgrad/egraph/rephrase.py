@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Network, Node, Ref
-from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, strip
+from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, multiply, strip
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
 from tensorgrad.egraph.saturate import WAVES, Saturation, Stopped
@@ -78,6 +78,8 @@ class Rephrasing:
         if taken is not None:
             link = Implied(taken.rest, taken.other, taken.member, self.second, taken.step())
             yield [link, *self._cleared(taken.rest, taken.other)]
+        for taken in multiply(self.graph, self.first, self.second):
+            yield [Implied(taken.rest, taken.other, self.first, self.second, taken.step())]
         difference = [self._difference()]
         fused = self._fused()
         if fused is not None:
