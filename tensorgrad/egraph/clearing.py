@@ -9,12 +9,22 @@ from tensorgrad.diagram.applications import make_power
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref
 from tensorgrad.egraph.facts import Facts
+from tensorgrad.egraph.forms import sum_members, sum_of
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
-from tensorgrad.sizes import ONE
+from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
 MOST_STEPS = 6
 """Factors cleared one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reciprocal:
+    """A factor base ** -p that base ** p cancels: the base, p, and the axes of the whole where the base's axes are."""
+
+    base: Ref
+    power: Poly
+    places: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,62 @@ class Cleared:
 
 
 def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:
-    """The ways to take an inverse or a reciprocal off `side`, by multiplying both sides."""
+    """The ways to take an inverse or a reciprocal off `side`, or off a term of it, by multiplying both sides."""
+    for at, network, boundary, k, applied, on in _applied(graph, side):
+        found = _one(graph, facts, network, boundary, k, applied, on, at, other)
+        if found is not None:
+            yield found
+    for terms in _sums(graph, side):
+        for applied, taken in _reciprocals(graph, facts, terms):
+            rest = _sum_times(graph, terms, graph.ref_dims(side), taken)
+            factor: Ref = (applied, tuple(range(len(taken.places))))
+            yield Cleared(side, rest, factor, taken.places, _times(graph, other, taken))
+    yield from _inside(graph, facts, side, other)
+
+
+def multiply(graph: EGraph, side: Ref, other: Ref) -> Iterator[Cleared]:
+    """Both sides times a number that is stated not to be zero, as s - t is of two eigenvalues."""
+    for ref, fact, _ in graph.sayings:
+        base = graph.resolve(ref)
+        if fact in ("nonzero", "positive") and not base[1] and graph.members(base[0]).totals:
+            taken = Reciprocal(base, ONE, ())
+            factor = make_power(graph, base, MINUS_ONE)
+            yield Cleared(side, _times(graph, side, taken), factor, (), _times(graph, other, taken))
+
+
+def _inside(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:
+    """The ways to take a reciprocal off a term of a sum that is a factor of `side`: (x / c + y) * z is (x + c * y) * z / c."""
+    root, perm = graph.resolve(side)
+    for member in graph.members(root).networks:
+        network = _as_network(graph, member)
+        own = {p: a for a, p in enumerate(graph.oriented(member))}
+        boundary = [network.boundary[own[p]] for p in perm]
+        for k, (child, legs) in enumerate(network.operands):
+            whole: Ref = (child, tuple(range(len(legs))))
+            for terms in _sums(graph, whole) if child > FLAT and len(network.operands) > 1 else ():
+                for applied, taken in _reciprocals(graph, facts, terms):
+                    if all(legs[q] in boundary for q in taken.places):
+                        rest = _with(
+                            graph, network, k, _sum_times(graph, terms, graph.ref_dims(whole), taken), boundary
+                        )
+                        places = tuple(boundary.index(legs[q]) for q in taken.places)
+                        factor: Ref = (applied, tuple(range(len(places))))
+                        outer = Reciprocal(taken.base, taken.power, places)
+                        yield Cleared(side, rest, factor, places, _times(graph, other, outer))
+
+
+def _reciprocals(graph: EGraph, facts: Facts, terms: Sequence[tuple[Poly, Ref]]) -> Iterator[tuple[Handle, Reciprocal]]:
+    """The reciprocals that are factors of terms of a sum, on its axes."""
+    for _, term in terms:
+        for _, _, boundary, _, applied, on in _applied(graph, term):
+            taken = _reciprocal(graph, facts, applied, on, boundary)
+            if taken is not None:
+                yield applied, taken
+
+
+def _applied(graph: EGraph, side: Ref) -> Iterator[tuple[Ref, Network, list[int], int, Handle, list[int]]]:
+    """The applications that are factors of `side`: the member that shows one, it as a network with its boundary in the
+    order of the reference, the operand's number, the application, and the edges at its axes."""
     root, perm = graph.resolve(side)
     members = [*graph.members(root).networks, *graph.members(root).applications]
     for member in sorted(members):
@@ -51,10 +116,26 @@ def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleare
                 continue
             for applied in graph.members(child).applications:
                 own = {p: a for a, p in enumerate(graph.oriented(child))}
-                on = [legs[own[p]] for p in graph.oriented(applied)]
-                found = _one(graph, facts, network, boundary, k, applied, on, at, other)
-                if found is not None:
-                    yield found
+                yield at, network, boundary, k, applied, [legs[own[p]] for p in graph.oriented(applied)]
+
+
+def _sums(graph: EGraph, side: Ref) -> Iterator[list[tuple[Poly, Ref]]]:
+    """The sums that `side` is, also as a number times a sum: the terms, with its axes, and their coefficients."""
+    root, perm = graph.resolve(side)
+    for coefficient, (child, axes) in [(ONE, (root, perm)), *_scaled(graph, root, perm)]:
+        for member in sum_members(graph, child):
+            terms = sum_of(graph, child, member).terms
+            yield [(coefficient * c, (h, tuple(own[p] for p in axes))) for c, h, own in terms]
+
+
+def _scaled(graph: EGraph, root: Handle, perm: Sequence[int]) -> Iterator[tuple[Poly, Ref]]:
+    """The ways to read a class, its axes in an order, as a number times something."""
+    for member in graph.members(root).networks:
+        node = _as_network(graph, member)
+        child, legs = node.operands[0] if len(node.operands) == 1 else (FLAT, ())
+        if child > FLAT and sorted(legs) == sorted(node.boundary) and len(set(legs)) == len(legs):
+            own = {p: a for a, p in enumerate(graph.oriented(member))}
+            yield node.coefficient, (child, tuple(legs.index(node.boundary[own[p]]) for p in perm))
 
 
 def strip(graph: EGraph, side: Ref, other: Ref) -> Iterator[Cleared]:
@@ -116,13 +197,13 @@ def _one(
     node = graph.nodes[applied]
     assert isinstance(node, Application)
     axes = tuple(range(len(legs)))
-    if node.function.name == "pow" and node.function.known and not node.function.derivative:
-        cancels = _cancels_power(graph, facts, node)
-        if cancels is None or not set(legs) <= set(boundary):
+    if _is_power(node):
+        taken = _reciprocal(graph, facts, applied, legs, boundary)
+        if taken is None:
             return None
-        places = tuple(boundary.index(e) for e in legs)
         rest = _without(graph, network, k, boundary)
-        return Cleared(at, rest, (applied, axes), places, _times(graph, other, cancels, places))
+        places = tuple(boundary.index(e) for e in legs)
+        return Cleared(at, rest, (applied, axes), places, _times(graph, other, taken))
     if node.function.name != "inv" or any(label >= 0 for label in node.args[0][1]):
         return None
     rows, columns = node.groups
@@ -132,6 +213,36 @@ def _one(
         if all(_alone(network, k, boundary, legs[a]) for a in outer):
             return _inverse(graph, network, boundary, k, applied, node, legs, outer, at, other)
     return None
+
+
+def _is_power(node: Application) -> bool:
+    return node.function.name == "pow" and node.function.known and not node.function.derivative
+
+
+def _reciprocal(
+    graph: EGraph, facts: Facts, applied: Handle, legs: Sequence[int], boundary: Sequence[int]
+) -> Reciprocal | None:
+    """A negative power, entry by entry, on edges of the boundary, if it is known that it can be cancelled."""
+    found = _power(graph, applied, legs, boundary)
+    if found is None or found.power.number <= 0:
+        return None
+    whole = found.power.number.denominator == 1
+    return found if facts.holds(found.base, "nonzero" if whole else "positive") else None
+
+
+def _power(graph: EGraph, applied: Handle, legs: Sequence[int], boundary: Sequence[int]) -> Reciprocal | None:
+    """An application that is a power with a number, entry by entry, on edges of the boundary."""
+    node = graph.nodes[applied]
+    assert isinstance(node, Application)
+    if not _is_power(node) or not set(legs) <= set(boundary):
+        return None
+    (base, labels), (exponent, _) = node.args
+    value = graph.constant_value(graph.root(exponent))
+    if value is None or not value.is_constant:
+        return None
+    axis = {label: a for a, label in enumerate(labels)}
+    ref: Ref = (base, tuple(axis[b] for b in range(len(labels))))
+    return Reciprocal(graph.resolve(ref), -value, tuple(boundary.index(e) for e in legs))
 
 
 def _alone(network: Network, k: int, boundary: Sequence[int], edge: int) -> bool:
@@ -181,6 +292,19 @@ def _without(graph: EGraph, network: Network, k: int, boundary: Sequence[int]) -
     return graph.network(draft)
 
 
+def _with(graph: EGraph, network: Network, k: int, new: Ref, boundary: Sequence[int]) -> Ref:
+    """The network with another operand k, its axes where those of the old one were."""
+    draft = Draft(network.coefficient)
+    edges = draft.edges(network.dims)
+    draft.operands = [(h, [edges[e] for e in legs]) for h, legs in network.operands]
+    by_axis = [0] * len(new[1])
+    for a, p in enumerate(new[1]):
+        by_axis[p] = draft.operands[k][1][a]
+    draft.operands[k] = (new[0], by_axis)
+    draft.boundary = [edges[e] for e in boundary]
+    return graph.network(draft)
+
+
 def _contracted(graph: EGraph, other: Ref, matrix: Handle, places: Sequence[int]) -> Ref:
     """The matrix times the other side: places q >= 0 are summed with its axis q, -1 - q stands there afterwards."""
     draft = Draft()
@@ -197,7 +321,30 @@ def _contracted(graph: EGraph, other: Ref, matrix: Handle, places: Sequence[int]
     return graph.network(draft)
 
 
-def _times(graph: EGraph, other: Ref, factor: Ref, places: Sequence[int]) -> Ref:
+def _times(graph: EGraph, other: Ref, taken: Reciprocal) -> Ref:
+    """The other side times what cancels a factor; of a sum, each term."""
+    terms = next(_sums(graph, other), None)
+    if terms is not None:
+        return _sum_times(graph, terms, graph.ref_dims(other), taken)
+    return _term_times(graph, other, taken)
+
+
+def _sum_times(graph: EGraph, terms: Sequence[tuple[Poly, Ref]], dims: Sequence[Poly], taken: Reciprocal) -> Ref:
+    return graph.total([(c, _term_times(graph, t, taken)) for c, t in terms], dims)
+
+
+def _term_times(graph: EGraph, term: Ref, taken: Reciprocal) -> Ref:
+    """A term times base ** p: what it has of the base's powers is merged, so that nothing is left to cancel."""
+    for _, network, boundary, k, applied, on in _applied(graph, term):
+        here = _power(graph, applied, on, boundary)
+        if here is not None and here.base == taken.base and here.places == taken.places:
+            rest = _without(graph, network, k, boundary)
+            left = taken.power - here.power
+            return rest if not left else _product(graph, rest, make_power(graph, taken.base, left), taken.places)
+    return _product(graph, term, make_power(graph, taken.base, taken.power), taken.places)
+
+
+def _product(graph: EGraph, other: Ref, factor: Ref, places: Sequence[int]) -> Ref:
     """The other side times a factor, entry by entry on the axes `places`."""
     draft = Draft()
     handle, perm = graph.resolve(other)
@@ -208,18 +355,6 @@ def _times(graph: EGraph, other: Ref, factor: Ref, places: Sequence[int]) -> Ref
     draft.operands = [(handle, legs), (factor[0], own)]
     draft.boundary = [legs[p] for p in perm]
     return graph.network(draft)
-
-
-def _cancels_power(graph: EGraph, facts: Facts, node: Application) -> Ref | None:
-    """base ** -p for base ** p with a negative number p, if their product is 1; axes as the batch labels."""
-    (base, labels), (exponent, _) = node.args
-    value = graph.constant_value(graph.root(exponent))
-    if value is None or not value.is_constant or value.number >= 0:
-        return None
-    axis = {label: a for a, label in enumerate(labels)}
-    ref: Ref = (base, tuple(axis[b] for b in range(len(labels))))
-    whole = value.number.denominator == 1
-    return make_power(graph, ref, -value) if facts.holds(ref, "nonzero" if whole else "positive") else None
 
 
 def _matrix(graph: EGraph, node: Application) -> Ref:

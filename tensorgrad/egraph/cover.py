@@ -55,8 +55,15 @@ def covers(
     sized = s.with_sizes(pair for pair in pairs if pair not in later)
     if sized is None:
         return
-    ratio = node.coefficient.divide(pattern.coefficient)
-    if ratio is None:
+    if not pattern.operands and not node.operands and pattern.coefficient.symbols:
+        # A size as a number, as in c ** n: it is what the size is matched with.
+        sized, ratio = sized.with_size(pattern.coefficient, node.coefficient), ONE
+        if sized is None:
+            return
+    else:
+        number = sized.number(pattern.coefficient)
+        ratio = node.coefficient.divide(number) if number is not None else None
+    if ratio is None or (_negates(matcher, pattern) and ratio.terms[0][1] < 0):
         return
     problem = Cover(matcher, pattern, node, lifted, ratio)
     variables = [k for k, (h, _) in enumerate(pattern.operands) if _is_variable(matcher, h)]
@@ -65,6 +72,13 @@ def covers(
         agreed = found.with_sizes(later)
         if agreed is not None:
             yield agreed
+
+
+def _negates(matcher: Matcher, pattern: Network) -> bool:
+    """Whether a directed rule takes a sign off: sin(-x) => -sin(x) is not meant to put one on sin(3 * x)."""
+    rewrite = matcher.pattern.rewrite
+    directed = not rewrite.explore and rewrite.right is not None
+    return directed and pattern.coefficient.is_constant and pattern.coefficient.number < 0
 
 
 def _is_variable(matcher: Matcher, handle: Handle) -> bool:

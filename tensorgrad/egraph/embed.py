@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tensorgrad.diagram.draft import FLAT
+from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref
 from tensorgrad.egraph.cover import operand_matches
 from tensorgrad.egraph.match import EMPTY, Lift, Matcher, Substitution
@@ -109,14 +109,13 @@ class _Search:
         self, rest: Sequence[int], edges: dict[int, int], used: frozenset[int], s: Substitution, scale: Poly
     ) -> Iterator[Found]:
         if not rest:
-            coefficient = self.pattern.coefficient
-            total = scale.divide(coefficient)
-            if total is not None:
-                sized: Substitution | None = s
-                for e, f in edges.items():
-                    sized = sized.with_size(self.pattern.dims[e], self.node.dims[f]) if sized is not None else None
-                if sized is not None:
-                    yield Found(used, edges, tuple(self.lifted), total, sized)
+            sized: Substitution | None = s
+            for e, f in edges.items():
+                sized = sized.with_size(self.pattern.dims[e], self.node.dims[f]) if sized is not None else None
+            number = sized.number(self.pattern.coefficient) if sized is not None else None
+            total = scale.divide(number) if number is not None else None
+            if sized is not None and total is not None:
+                yield Found(used, edges, tuple(self.lifted), total, sized)
             return
         position = max(rest, key=lambda k: (sum(e in edges for e in self.pattern.operands[k][1]), -k))
         others = [k for k in rest if k != position]
@@ -127,6 +126,8 @@ class _Search:
                 if k not in used and any(edges.get(e) in self.node.operands[k][1] for e in legs):
                     for new, t in operand_matches(self.matcher, self.node, k, handle, legs, edges, self.lifted, s):
                         yield from self._rest(others, new, used | {k}, t, scale)
+            for t in self._ones(handle, legs, edges, used, s):
+                yield from self._rest(others, edges, used, t, scale)
             return
         ref, lift = known
         wanted: list[int | None] = [edges.get(e) for e in legs] + list(lift)
@@ -134,6 +135,24 @@ class _Search:
             new = dict(edges)
             if all(new.setdefault(e, f) == f for e, f in zip(legs, axes, strict=False)):
                 yield from self._rest(others, new, used | taken, s, scale * factor)
+
+    def _ones(
+        self, handle: Handle, legs: Sequence[int], edges: Mapping[int, int], used: frozenset[int], s: Substitution
+    ) -> Iterator[Substitution]:
+        """A vector on an edge that is summed, with no other operand on it, is ones."""
+        leaf = self.matcher.store.nodes[handle]
+        edge = edges.get(legs[0]) if len(legs) == 1 else None
+        if edge is None or not isinstance(leaf, Leaf) or not isinstance(leaf.tensor, Variable):
+            return
+        others = (legs for k, (_, legs) in enumerate(self.node.operands) if k not in used)
+        if edge in self.node.boundary or any(edge in own for own in others):
+            return
+        draft = Draft()
+        draft.boundary = draft.edges([self.node.dims[edge]])
+        ones = self.matcher.graph.network(draft)
+        bound = self.matcher.bind(leaf.tensor.name, self.matcher.store.dims[handle], ones, (), s)
+        if bound is not None:
+            yield bound
 
     def _bound(self, handle: Handle, s: Substitution) -> tuple[Ref, Lift] | None:
         if handle < FLAT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import ClassVar
 
@@ -12,7 +13,9 @@ from tensorgrad.diagram.nodes import Application, Leaf, Network, Total
 from tensorgrad.diagram.powers import is_natural
 from tensorgrad.egraph.facts import is_transfer
 from tensorgrad.egraph.pattern import ORIENTED, FunctionIds, Need, Pattern, Rewrite, compile_rewrite
+from tensorgrad.egraph.special import SpecialCases
 from tensorgrad.egraph.tables import Tables
+from tensorgrad.numeric.sample import names_of
 from tensorgrad.rule import Rule, RuleSet
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import (
@@ -28,6 +31,7 @@ from tensorgrad.tensor import (
     Tensor,
     Unit,
     Variable,
+    renamed,
     resize,
     walk,
 )
@@ -93,6 +97,7 @@ class Library:
         self._left = [_needed(rule) for rule in self._rules]
         self._right = [frozenset(n for t in rule.tensors for n in _names(t)) for rule in self._rules]
         self._patterns: dict[str, list[Pattern]] = {}
+        self._special: SpecialCases | None = None
         self._engines: dict[tuple[int, ...], Engine] = {}
         self._by_names: dict[frozenset[str], Engine] = {}
 
@@ -126,9 +131,17 @@ class Library:
         """The patterns of a rule: its directions and instances."""
         found = self._patterns.get(rule.name)
         if found is None:
-            made = [compile_rewrite(rewrite, self.ids, self.fact_ids) for rewrite in rewrites(rule)]
+            ways = [self._special_cases.giving_way(rewrite) for rewrite in rewrites(rule)]
+            made = [compile_rewrite(rewrite, self.ids, self.fact_ids) for rewrite in ways]
             found = self._patterns[rule.name] = [pattern for pattern in made if pattern is not None]
         return found
+
+    @property
+    def _special_cases(self) -> SpecialCases:
+        if self._special is None:
+            directed = [rule for rule in self._rules if rule.directed and rule.right is not None]
+            self._special = SpecialCases(next(rewrites(rule)) for rule in directed)
+        return self._special
 
 
 def _names(t: Tensor) -> Iterator[str]:
@@ -215,16 +228,23 @@ def rewrites(rule: Rule) -> Iterator[Rewrite]:
     """The directions of a rule, and of its instances with a square variable set to I or a size set to 1."""
     functions = tuple(name for name, f in rule.scope.functions.items() if not f.known)
     needs = [Need(c.tensor, c.fact, c.right) for c in rule.conditions if c.kind != "law"]
-    needs += [Need(v, fact) for v in rule.left.variables for fact in v.facts]
+    variables, _ = names_of(rule.tensors)
+    needs += [Need(v, fact) for v in variables for fact in v.facts]
     left, right = _bare(rule.left), _bare(rule.right) if rule.right is not None else None
     plain = [Need(_bare(n.tensor), n.fact, _bare(n.right) if n.right is not None else None) for n in needs]
     concludes = rule.concludes.fact if rule.concludes is not None else None
     explore = not rule.directed and concludes is None
-    yield Rewrite(rule.name, rule.source, left, right, tuple(plain), concludes, explore, functions)
-    if right is None:
+    sides = [(left, right), (right, left)] if explore else [(left, right)]
+    for side, other in sides:
+        assert side is not None
+        solved = _solving(side, plain)
+        yield (made := Rewrite(rule.name, rule.source, side, other, solved, concludes, explore, functions))
+        if other is not None and any(n.right is not None for n in solved):
+            yield _transposed(made)
+    if right is None or any(n.solves for n in _solving(left, plain)):
         return
-    if explore:
-        yield Rewrite(rule.name, rule.source, right, left, tuple(plain), None, True, functions)
+    if isinstance(left, Apply) and (unscaled := _unscaled(left, right, plain)) is not None:
+        yield Rewrite(rule.name, rule.source, *unscaled, tuple(plain), None, explore, functions)
     for replaced, sizes in instances(left):
         if any(
             isinstance(n.tensor, Variable)
@@ -252,6 +272,54 @@ def rewrites(rule: Rule) -> Iterator[Rewrite]:
             explore,
             functions,
         )
+
+
+def _unscaled(left: Apply, right: Tensor, needs: Sequence[Need]) -> tuple[Tensor, Tensor] | None:
+    """A rule for f(c * A) under conditions of A, for f(A): what is written without a number has the number 1."""
+    argument = left.args[0]
+    factors = argument.factors if isinstance(argument, Product) else ()
+    numbers = [f for f in factors if isinstance(f, Variable) and not f.order]
+    if len(factors) != 2 or len(numbers) != 1 or any(numbers[0].name in _names_in(n) for n in needs) or not needs:
+        return None
+    one: dict[str, Tensor] = {numbers[0].name: Scalar(ONE)}
+    return resize(left, {}, one), resize(right, {}, one)
+
+
+def _solving(left: Tensor, needs: Sequence[Need]) -> tuple[Need, ...]:
+    """The conditions in an order in which each can be looked up, those that bind names as soon as they can."""
+    bound = {v.name for v in left.variables}
+    waiting, found = list(needs), list[Need]()
+    while waiting:
+        ready = [n for n in waiting if _names_in(n) <= bound]
+        if not ready:
+            equation = next(n for n in waiting if n.right is not None)
+            one, two = equation.tensor, equation.right
+            assert two is not None
+            if not {v.name for v in one.variables} <= bound:
+                one, two = two, one
+            ready = [Need(one, None, two, tuple(v.name for v in two.variables if v.name not in bound))]
+            waiting.remove(equation)
+            bound |= set(ready[0].solves)
+        found += ready
+        waiting = [n for n in waiting if n not in ready]
+    return tuple(found)
+
+
+def _names_in(need: Need) -> set[str]:
+    return {v.name for t in (need.tensor, need.right) if t is not None for v in t.variables}
+
+
+def _transposed(rewrite: Rewrite) -> Rewrite:
+    """The same of the transposed matrices: f(A) and f(A.T) are one application, read in two directions."""
+    square = [v for v in rewrite.left.variables if v.order == 2 and v.dims[0] is v.dims[1]]
+    turned: dict[str, Tensor] = {v.name: renamed(v, v.edges[::-1]) for v in square}
+
+    def turn(t: Tensor) -> Tensor:
+        return resize(t, {}, turned)
+
+    needs = (replace(n, tensor=turn(n.tensor), right=None if n.right is None else turn(n.right)) for n in rewrite.needs)
+    assert rewrite.right is not None
+    return replace(rewrite, left=turn(rewrite.left), right=turn(rewrite.right), needs=tuple(needs))
 
 
 def _scalar_need(need: Need) -> Need:

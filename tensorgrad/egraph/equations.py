@@ -9,6 +9,7 @@ from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Handle, Network, Ref, Total
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.occurrences import Occurrences
+from tensorgrad.egraph.pattern import EQUATED
 from tensorgrad.egraph.reasons import Applied
 from tensorgrad.sizes import MINUS_ONE, ONE
 
@@ -38,6 +39,7 @@ class Equations:
             *self._isolated(left, right, text),
             *self._isolated(right, left, text),
         ]
+        self.graph.fact_names.add(EQUATED)
         self.graph.union(left, right, Applied("assumption", text))
         self.graph.rebuild()
 

@@ -195,6 +195,8 @@ class Explainer:
             outer = tuple(names[q] if q >= 0 else f"m{-1 - q}" for q in lemma.axes)
             return Product((renamed(factor, outer), renamed(t, tuple(own))), start.edges)
 
+        if lemma.kind == "factor" and inner:
+            self._add(out, reason, start, framed(inner[0].before))
         out += [Step(s.rule, s.source, framed(s.before), framed(s.after)) for s in inner]
         if lemma.kind == "factor":
             self._add(out, reason, framed(inner[-1].after) if inner else start, end)

@@ -8,7 +8,7 @@ from tensorgrad.diagram.nodes import Application, Handle, Network, Ref
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.instantiate import instantiate
 from tensorgrad.egraph.match import EMPTY, Lift, Matcher, Substitution
-from tensorgrad.egraph.pattern import Pattern
+from tensorgrad.egraph.pattern import Need, Pattern
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Variable
 
@@ -131,13 +131,17 @@ class Facts:
         dims = dict(zip(lift, graph.ref_dims(ref), strict=False))
         matcher = Matcher(graph, pattern, {})
         for s in matcher.expression(pattern.root[0], target, lift, EMPTY):
-            if all(
-                self.needed(need.tensor, need.fact.name, s, dims, depth - 1)
-                for need in pattern.rewrite.needs
-                if need.fact
-            ):
+            if all(self._met(need, s, dims, depth - 1) for need in pattern.rewrite.needs):
                 return True
         return False
+
+    def _met(self, need: Need, s: Substitution, dims: Mapping[int, Poly], depth: int) -> bool:
+        """Whether a condition of a fact rule holds: a fact that is known or follows, or two sides that are one class."""
+        if need.fact is not None:
+            return self.needed(need.tensor, need.fact.name, s, dims, depth)
+        assert need.right is not None
+        left, right = (instantiate(self.graph, t, s, need.tensor.edges, dims) for t in (need.tensor, need.right))
+        return self.graph.same(left, right)
 
     def needed(self, t: object, fact: str, s: Substitution, dims: Mapping[int, Poly], depth: int = DEPTH) -> bool:
         """Whether an expression of a rule, with what its names stand for, has a fact."""

@@ -17,7 +17,7 @@ from tensorgrad.diagram.store import Store
 from tensorgrad.diagram.symmetry import Signed, fact_generators, group
 from tensorgrad.egraph.partial import Said
 from tensorgrad.egraph.profile import Profile
-from tensorgrad.egraph.reasons import Applied, Congruent, Link
+from tensorgrad.egraph.reasons import Applied, Congruent, Lemma, Link
 from tensorgrad.errors import FactError, UnsoundError
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Fact
@@ -379,6 +379,7 @@ class EGraph(Store):
                 if user not in self.dead:
                     self._repair(user)
             self._self_scaled(root)
+            self._divide(root)
 
     def _repair(self, user: Handle) -> None:
         node = self.nodes[user]
@@ -451,6 +452,38 @@ class EGraph(Store):
             elif node.coefficient.is_constant and node.coefficient.number != 1:
                 self.union(own, self.zero(self.ref_dims(own)), Congruent())
 
+    def _divide(self, root: Handle) -> None:
+        """Where c * N has another form, N has it too, divided by c: what 2 * A @ B is says what A @ B is."""
+        found = self.members(root)
+        forms = [h for h in found.networks if self._network(h).operands]
+        for h in forms if len(forms) > 1 else ():
+            node = self._network(h)
+            bare = self._table.get(("network", ONE, node.operands, node.boundary, node.dims))
+            if bare is None or node.coefficient is ONE or not node.coefficient.is_monomial:
+                continue
+            inverse = node.coefficient.inverse()
+            for other in forms:
+                if other != h:
+                    self._union_divided(bare, h, other, inverse)
+
+    def _union_divided(self, bare: Handle, scaled: Handle, other: Handle, inverse: Poly) -> None:
+        """bare = inverse * scaled, and scaled = other: so bare = inverse * other, the other's operands shown."""
+        node = self._network(other)
+        draft = Draft(node.coefficient * inverse)
+        edges = draft.edges(node.dims)
+        draft.operands = [(h, [edges[e] for e in legs]) for h, legs in node.operands]
+        own = {p: a for a, p in enumerate(self.oriented(other))}
+        draft.boundary = [edges[node.boundary[own[p]]] for p in self.oriented(scaled)]
+        axes = tuple(range(len(node.boundary)))
+        new = self.network(draft)
+        made = self.nodes[new[0]]
+        # Operands that are about to be read otherwise wait for the form that then comes, so that the step can be shown.
+        same = isinstance(made, Network) and sorted(children(made)) == sorted(children(node))
+        if same and self.resolve(new)[0] != self.root(bare):
+            second: Ref = (other, tuple(own[p] for p in self.oriented(scaled)))
+            lemma = Lemma("factor", (scaled, axes), second, self.constant(inverse), ())
+            self.union((bare, axes), new, Applied("factor-cancels", "built in", lemma=lemma))
+
     # Facts.
 
     def assert_fact(self, ref: Ref, fact: str, said: Said | None = None) -> bool:
@@ -470,7 +503,19 @@ class EGraph(Store):
         self._check_zero(handle)
         if fact in ("symmetric", "skew") and len(perm) == 2:
             self._symmetric(handle, (0, 1), (1, 0), 1 if fact == "symmetric" else -1)
+        if fact in _NEVER_ZERO:
+            self._assert_unscaled(handle, fact)
         return True
+
+    def _assert_unscaled(self, root: Handle, fact: str) -> None:
+        """What c * K is, so that it is not zero, K is too: invertible(2 * A) says invertible(A)."""
+        for h in self.members(root).networks if fact in ("nonzero", "invertible") else ():
+            node = self._network(h)
+            if len(node.operands) != 1 or node.operands[0][0] <= FLAT:
+                continue
+            child, legs = node.operands[0]
+            if sorted(legs) == sorted(node.boundary) and len(set(legs)) == len(legs):
+                self.assert_fact((child, tuple(range(len(legs)))), fact)
 
     def assert_exchange(self, ref: Ref, fact: Fact) -> None:
         """State that blocks of axes of a reference may be exchanged: `symmetric(0 2, 1 3)`, `antisymmetric(0,1)`."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from tensorgrad.diagram.draft import FLAT
+from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, Total
 from tensorgrad.egraph.cover import covers
 from tensorgrad.egraph.graph import EGraph
@@ -53,6 +54,12 @@ class Substitution:
         if not unknown:
             return self if pattern.substitute(self.sizes) is size else None
         return self._solved(pattern, unknown, size)
+
+    def number(self, coefficient: Poly) -> Poly | None:
+        """A coefficient of the pattern with the sizes in it replaced; None if one of them is not known yet."""
+        if not coefficient.symbols:
+            return coefficient
+        return coefficient.substitute(self.sizes) if all(x in self.sizes for x in coefficient.symbols) else None
 
     def is_open(self, pattern: Poly) -> bool:
         """Whether a size such as n * m has several unknown symbols: it can be compared only when its parts are known."""
@@ -257,14 +264,24 @@ class Matcher:
     ) -> Iterator[Substitution]:
         found = self.graph.members(ref[0])
         _, perm = self.graph.resolve(ref)
+        atom = bool(found.totals or found.leaves or found.applications)
         for member in self._hint(handle, "net", found.networks):
             node = self.graph.nodes[member]
             assert isinstance(node, Network)
+            if atom and self.pattern.lifted and self._is_circular(node, self.graph.root(ref[0])):
+                continue
             inverse = {p: a for a, p in enumerate(self.graph.oriented(member))}
             edges = [node.boundary[inverse[p]] for p in perm]
             order = len(edges) - len(lift)
             start = s.with_descent(ref[0], member)
             yield from covers(self, pattern, node, edges[:order], dict(zip(lift, edges[order:], strict=True)), start)
+
+    def _is_circular(self, node: Network, root: Handle) -> bool:
+        """Whether a product has factors that are made of the whole: x = x ** (-1) * x ** 2 does not take x apart."""
+        graph = self.graph
+        factors = [h for h, _ in node.operands if h > FLAT]
+        forms = [m for h in factors for m in (*graph.members(h).networks, *graph.members(h).applications)]
+        return any(graph.root(c) == root for m in forms for c in children(graph.nodes[m]) if c > FLAT)
 
     def _whole_total(
         self, handle: Handle, pattern: Total, ref: Ref, lift: Lift, s: Substitution
@@ -329,8 +346,9 @@ class Matcher:
             yield from self._plain_terms(plain, terms, lift, s)
             return
         coefficient, handle, perm = shaped[0]
+        number = s.number(coefficient)
         for k, (c, ref) in enumerate(terms):
-            ratio = c.divide(coefficient)
+            ratio = c.divide(number) if number is not None else None
             if ratio is None:
                 continue
             if ratio is not ONE and isinstance(self.store.nodes[handle], Application):
@@ -360,7 +378,8 @@ class Matcher:
                 yield s
             return
         coefficient, handle, perm = plain[0]
-        inverse = coefficient.inverse() if coefficient.is_monomial else None
+        number = s.number(coefficient)
+        inverse = number.inverse() if number is not None and number.is_monomial else None
         if inverse is None:
             return
         choices = [terms] if len(plain) == 1 else [[t] for t in terms]

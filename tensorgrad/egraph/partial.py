@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensorgrad.diagram.powers import is_natural
+from tensorgrad.function import FUNCTIONS
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Fact, Product, Rename, Scalar, Tensor, align, postorder
 
@@ -50,6 +51,8 @@ def _needed(node: Apply) -> Assumption | None:
     argument = node.args[0]
     if node.function.name in ("logm", "sqrtm") or (node.function.name in ("pow", "matpow") and _exponent(node) is None):
         return Assumption(Fact(DEFINED), node)
+    if node.function.name == "tan":
+        return Assumption(Fact("nonzero"), Apply(FUNCTIONS["cos"], (argument,)))
     fact = _needed_by_power(node) if node.function.name in ("pow", "matpow") else node.function.domain
     if not fact or (fact == "invertible" and len(argument.edges) != 2):
         return None

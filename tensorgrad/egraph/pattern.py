@@ -13,7 +13,6 @@ from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.insertion import insert
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, Total
 from tensorgrad.diagram.store import Store
-from tensorgrad.errors import RuleError
 from tensorgrad.function import STABLE, Function
 from tensorgrad.sizes import ONE
 from tensorgrad.tensor import Apply, Fact, Flat, Product, Scalar, Tensor, Variable, walk
@@ -21,16 +20,24 @@ from tensorgrad.tensor import Apply, Fact, Flat, Product, Scalar, Tensor, Variab
 ORIENTED = ("upper", "lower", "orthonormal")
 """Facts that depend on which axis of a matrix comes first; the host alone reasons about them."""
 
+EQUATED = "="
+"""What stands among the facts of a goal that states an equation: fact rules that ask for one are of use there alone."""
+
 Kind = Literal["application", "network", "total", "variable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A condition of a rule: a fact of an expression, or (fact None) an equation of two."""
+    """A condition of a rule: a fact of an expression, or (fact None) an equation of two.
+
+    An equation that `solves` says what names are that the left side of the rule does not bind, as c in A @ v = c * v:
+    `tensor` has none of them, and `right` is looked for among the forms of what it is.
+    """
 
     tensor: Tensor
     fact: Fact | None
     right: Tensor | None = None
+    solves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,8 @@ class Rewrite:
     concludes: Fact | None = None
     explore: bool = False
     functions: tuple[str, ...] = ()
+    differ: tuple[tuple[str, str], ...] = ()
+    """Names that must stand for different things: a rule of its own says what comes of equal ones."""
 
     @property
     def unfuses(self) -> bool:
@@ -53,6 +62,13 @@ class Rewrite:
             return False
         name = self.left.function.name
         return name in STABLE and all(n.function.name != name for n in walk(self.right) if isinstance(n, Apply))
+
+    @property
+    def defines(self) -> bool:
+        """Whether it says what a function is in terms of others: tan(x) is sin(x) / cos(x)."""
+        left = self.left
+        written_out = isinstance(left, Apply) and all(isinstance(a, Variable) for a in left.args)
+        return self.explore and written_out and not self.sized
 
     @property
     def sized(self) -> bool:
@@ -109,6 +125,8 @@ class Pattern:
     asks: frozenset[str] = frozenset()
     repeated: frozenset[Handle] = frozenset()
     """Leaves that stand several times in it: what one of them takes, the others must take too."""
+    solved: Mapping[Need, Pattern] = field(default_factory=dict["Need", "Pattern"])
+    """The right sides of the conditions that bind names, as patterns of their own."""
 
 
 class FunctionIds:
@@ -162,7 +180,8 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
         return None  # a rule for facts is matched backwards, from what the fact is asked of
     cuts = not rewrite.explore and isinstance(node, Application) and _is_product(store, node.args[0][0])
     named = {n.function.name for n in store.nodes if isinstance(n, Application)} - set(rewrite.functions)
-    asks = {n.fact.name for n in rewrite.needs if n.fact is not None} | (set() if rewrite.left.variables else {""})
+    asks = {n.fact.name if n.fact is not None else EQUATED for n in rewrite.needs}
+    asks |= set() if rewrite.left.variables else {""}
     return Pattern(
         rewrite,
         store,
@@ -175,7 +194,16 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
         frozenset(named),
         frozenset(asks),
         _repeated(store),
+        {need: _solution(rewrite, need) for need in rewrite.needs if need.solves},
     )
+
+
+def _solution(rewrite: Rewrite, need: Need) -> Pattern:
+    """What a condition's names are read off from: its right side, wherever it is found."""
+    assert need.right is not None
+    store = Store()
+    root = insert(store, need.right)
+    return Pattern(rewrite, store, root, "network", False, (), {}, repeated=_repeated(store))
 
 
 def _repeated(store: Store) -> frozenset[Handle]:
@@ -389,13 +417,3 @@ class _Builder:
 def _renamed(atoms: list[str], name: str, new: str) -> list[str]:
     """The atoms with one variable called otherwise."""
     return [re.sub(rf"\b{name}\b", new, atom) for atom in atoms]
-
-
-def check_bound(rewrite: Rewrite) -> None:
-    """RuleError if the right side or a condition uses a name that the left side does not bind."""
-    bound = {v.name for v in rewrite.left.variables}
-    used = [*([rewrite.right] if rewrite.right is not None else []), *(n.tensor for n in rewrite.needs)]
-    for t in used:
-        for v in t.variables:
-            if v.name not in bound:
-                raise RuleError(f"{rewrite.name}: {v.name} is not bound by the left side {rewrite.left}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Network, Node, Ref
-from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, strip
+from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, multiply, strip
 from tensorgrad.egraph.graph import BudgetSpentError, EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
 from tensorgrad.egraph.saturate import WAVES, Saturation, Stopped
@@ -42,6 +42,7 @@ class Rephrasing:
         run.waves = 0
         stopped = run.run()
         try:
+            stopped = self._multiplied_out(stopped)
             for chain in self._chains():
                 if stopped not in ("saturated", "rounds"):
                     break
@@ -50,14 +51,35 @@ class Rephrasing:
             return spent.args[0]
         return stopped
 
+    def _multiplied_out(self, stopped: Stopped) -> Stopped:
+        """Clear denominators and multiply out, in turn, before identities are explored: for fractions it is enough."""
+        chain: list[Implied] = []
+        defined = False
+        for _ in range(MOST_STEPS):
+            longer = self._cleared()
+            if len(longer) <= len(chain) and not defined:
+                defined = True
+                longer = self._cleared() if self.run_.define() else longer
+            if stopped not in ("saturated", "rounds") or len(longer) <= len(chain):
+                break
+            chain = longer
+            stopped = self._try(chain, calm=True)
+        return stopped
+
     def _chains(self) -> Iterator[list[Implied]]:
         """Goals one after the other: the goal with denominators cleared, the difference, that entry by entry."""
         yield self._cleared()
-        yield self._cleared()  # exploring may have brought forms with other denominators
+        yield (chain := self._cleared())  # exploring may have brought forms with other denominators
+        for _ in range(MOST_STEPS):  # as may what a denominator was multiplied with
+            if len(longer := self._cleared()) <= len(chain):
+                break
+            yield (chain := longer)
         taken: Cleared | None = next(strip(self.graph, self.first, self.second), None)
         if taken is not None:
             link = Implied(taken.rest, taken.other, taken.member, self.second, taken.step())
             yield [link, *self._cleared(taken.rest, taken.other)]
+        for taken in multiply(self.graph, self.first, self.second):
+            yield [Implied(taken.rest, taken.other, self.first, self.second, taken.step())]
         difference = [self._difference()]
         fused = self._fused()
         if fused is not None:
@@ -67,7 +89,7 @@ class Rephrasing:
             self.run_.take_apart(difference[0].left)
             yield difference
 
-    def _try(self, chain: list[Implied]) -> Stopped:
+    def _try(self, chain: list[Implied], calm: bool = False) -> Stopped:
         """Search on for the goal or any of those that imply it."""
         graph, run = self.graph, self.run_
 
@@ -77,8 +99,9 @@ class Rephrasing:
             return next((k for k, link in enumerate(chain, 1) if graph.same(link.left, link.right)), -1)
 
         run.goal = lambda: reached() >= 0
-        run.waves = WAVES
+        run.waves, run.calm = WAVES, calm
         stopped = run.run()
+        run.calm = False
         for link in reversed(chain[: max(reached(), 0)]):
             graph.union(link.first, link.second, link.step)
             graph.rebuild()

@@ -14,7 +14,7 @@ from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.instantiate import instantiate
 from tensorgrad.egraph.match import EMPTY, Matcher, Substitution
-from tensorgrad.egraph.pattern import Pattern
+from tensorgrad.egraph.pattern import Need, Pattern
 from tensorgrad.egraph.profile import Tally
 from tensorgrad.egraph.reasons import Applied
 from tensorgrad.sizes import ONE, Poly
@@ -131,9 +131,18 @@ class Rewriter:
         graph = self.graph
         rewrite = pattern.rewrite
         graph.check_budget()
-        if not self._holds(pattern, s, place):
+        if any(self._same(s, *pair) for pair in rewrite.differ):
+            return False
+        solutions = list(self._satisfied(pattern, s, place))
+        if not solutions:
             self.pending.append((pattern, member, s, place))
             return False
+        changed = [self._replace(pattern, member, solution, place, tally) for solution in solutions]
+        return any(changed)
+
+    def _replace(self, pattern: Pattern, member: Handle, s: Substitution, place: Place, tally: Tally) -> bool:
+        graph = self.graph
+        rewrite = pattern.rewrite
         own = tuple(range(len(graph.dims[member])))
         assert rewrite.right is not None
         before = len(graph.nodes)
@@ -147,18 +156,63 @@ class Rewriter:
         tally.new += changed
         return changed
 
-    def _holds(self, pattern: Pattern, s: Substitution, place: Place) -> bool:
+    def _same(self, s: Substitution, name: str, other: str) -> bool:
+        """Whether two names, of numbers taken entry by entry, stand for the same."""
+        (ref, lift), (second, second_lift) = s.tensors[name], s.tensors[other]
+        if set(lift) != set(second_lift):
+            return False
+        return self.graph.same(ref, (second[0], tuple(second[1][second_lift.index(label)] for label in lift)))
+
+    def _satisfied(self, pattern: Pattern, s: Substitution, place: Place) -> Iterator[Substitution]:
+        """The substitution, if the conditions hold, with the names that they bind: in each way that they can be."""
+        states = [s]
         for need in pattern.rewrite.needs:
-            if need.fact is not None:
-                if not self.facts.needed(need.tensor, need.fact.name, s, place.lift):
-                    return False
-                continue
-            assert need.right is not None
-            ref = instantiate(self.graph, need.tensor, s, need.tensor.edges, place.lift)
-            other = instantiate(self.graph, need.right, s, need.tensor.edges, place.lift)
-            if not self.graph.same(ref, other):
-                return False
-        return True
+            if need.solves:
+                states = [t for state in states for t in self._solutions(pattern, need, state, place)]
+            else:
+                states = [state for state in states if self._holds(need, state, place)]
+        yield from states
+
+    def _holds(self, need: Need, s: Substitution, place: Place) -> bool:
+        if need.fact is not None:
+            return self.facts.needed(need.tensor, need.fact.name, s, place.lift)
+        assert need.right is not None
+        ref = instantiate(self.graph, need.tensor, s, need.tensor.edges, place.lift)
+        other = instantiate(self.graph, need.right, s, need.tensor.edges, place.lift)
+        return self.graph.same(ref, other)
+
+    def _solutions(self, pattern: Pattern, need: Need, s: Substitution, place: Place) -> Iterator[Substitution]:
+        """The ways in which a condition's right side is found among the forms of its left side."""
+        graph = self.graph
+        solved = pattern.solved[need]
+        assert need.right is not None
+        axis = dict(zip(need.right.edges, solved.root[1], strict=True))
+        edges = sorted(need.right.edges, key=lambda edge: axis[edge])
+        root, perm = graph.resolve(instantiate(graph, need.tensor, s, edges, place.lift))
+        group = graph.group_of(root)
+        elements = [tuple(range(len(perm)))] if group.trivial else [p for p, sign in group.all_elements() if sign > 0]
+        matcher = Matcher(graph, solved, {})
+        bare = Substitution(s.tensors, s.sizes, s.functions)
+        found: dict[tuple[object, ...], Substitution] = {}
+        one = self._one(need, s, place)
+        if one is not None:
+            yield one
+        for element in elements:
+            ref = (root, tuple(element[p] for p in perm))
+            for t in matcher.expression(solved.root[0], ref, tuple(place.lift), bare):
+                key = tuple((graph.resolve(t.tensors[name][0]), t.tensors[name][1]) for name in need.solves)
+                found.setdefault(key, Substitution(t.tensors, t.sizes, t.functions, s.descents))
+        yield from list(found.values())
+
+    def _one(self, need: Need, s: Substitution, place: Place) -> Substitution | None:
+        """The substitution with the one number that the condition binds being 1, where that is so: A @ v = v."""
+        assert need.right is not None
+        named = {v.name: v for v in need.right.variables}
+        if len(need.solves) != 1 or named[need.solves[0]].order:
+            return None
+        tensors = {**s.tensors, need.solves[0]: (self.graph.constant(ONE), ())}
+        found = Substitution(tensors, s.sizes, s.functions, s.descents)
+        return found if self._holds(need, found, place) else None
 
     def _put(self, pattern: Pattern, member: Handle, ref: Ref, place: Place) -> Ref:
         """What the member becomes with the matched part replaced by `ref` (axes: the left side's, then the lift)."""
@@ -250,7 +304,7 @@ def _choose_terms(
 def _candidates(matcher: Matcher, coefficient: Poly, handle: Handle, total: Total) -> list[tuple[int, Poly]]:
     """The terms that could be one of the pattern's terms, with the ratio of the coefficients."""
     found: list[tuple[int, Poly]] = []
-    for k, (c, h, _) in enumerate(total.terms):
+    for k, (c, h, _) in enumerate(total.terms) if not coefficient.symbols else ():
         if matcher.may_be(handle, h):
             ratio = c.divide(coefficient)
             if ratio is not None:

@@ -32,6 +32,9 @@ PATIENCE = 2
 SMALL, LOOKS = 250, (4, 8)
 """From so many nodes on, four looks for a cheaper form, each after growth by an eighth, end a search that found none."""
 
+IN_A_ROW = 10
+"""Rounds of directed rules after which the other moves have a turn: rules that grow a term for ever keep none waiting."""
+
 EXPLORED = 64
 """Proposals of undirected identities applied in one round; the rest wait for the next."""
 
@@ -60,6 +63,8 @@ class Saturation:
     price: Callable[[], list[tuple[int, int] | None]] | None = None
     """The price of the best form so far: when `PATIENCE` waves of factoring have not lowered it, the run ends."""
     waves: int = WAVES
+    calm: bool = False
+    """Directed rules and distribution alone: identities, what they take apart and factoring wait."""
     follow: Callable[[], tuple[int, int] | None] | None = None
     """A price that is noted after every round, which takes an extraction each time."""
     done_rounds: int = 0
@@ -83,6 +88,7 @@ class Saturation:
     _next_look: int = SMALL
     _seen_best: object = None
     _vain: int = 0
+    _in_a_row: int = 0
     _given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -150,8 +156,16 @@ class Saturation:
             self.facts.forget_denials()
         changed = self.rewriter.retry() or changed
         changed = self._new_nodes() or changed or bool(self.graph.merged)
-        if changed or self.averages.apply(every=not self.fused):
+        changed = changed or self.averages.apply(every=not self.fused)
+        self._in_a_row = self._in_a_row + 1 if changed else 0
+        if changed and self._in_a_row <= IN_A_ROW:
             return True
+        self._in_a_row = 0
+        return self._other_moves() or changed
+
+    def _other_moves(self) -> bool:
+        """Distribution, then identities, then taking apart, then factoring: the first that changes anything."""
+        timed = self.graph.profile.timed
         taking_apart = self.basis.waiting and bool(self._to_take_apart)
         waiting = self._to_distribute or taking_apart or self._waiting or self._to_factor or self._last
         if not waiting or self.waves <= 0:
@@ -159,6 +173,8 @@ class Saturation:
         self.waves -= 1
         with timed(DISTRIBUTING):
             changed = self._distribute()
+        if self.calm:
+            return changed
         changed = changed or self._explore()
         if not changed and self._last:
             self._waiting, self._last = self._last, []
@@ -262,6 +278,13 @@ class Saturation:
             if changed and self.goal():
                 return True
         return changed or bool(self._waiting)
+
+    def define(self) -> bool:
+        """Write out functions by their definitions, and what is made of them; whether anything new came of it."""
+        defining = [p for p in self._waiting if p[0].rewrite.defines]
+        self._waiting = [p for p in self._waiting if not p[0].rewrite.defines]
+        changed = [self.rewriter.apply(proposal) for proposal in defining]
+        return any(changed) and self._new_nodes()
 
     def _factor(self) -> bool:
         if not self.factoring:

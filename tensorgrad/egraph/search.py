@@ -32,6 +32,9 @@ _WATCHED = 3
 _GAP_SECONDS, _GAP_NODES = 2.0, 2000
 """Budgets of the search for the steps that close one gap of a derivation."""
 
+_GAPS_SECONDS = 6.0
+"""Seconds for all the gaps of a derivation: what is then open is left as one step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -222,18 +225,26 @@ class _Search:
         return derivation(explainer.steps(self.first[0], self.second[0]), edges).steps
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Connector:
     """Finds the steps between two expressions of one derivation, with small budgets of its own."""
 
     written: Sequence[Tensor]
     conditions: Sequence[Condition]
     rules: RuleSet
+    left: float = _GAPS_SECONDS
+    """Seconds that are left for all gaps."""
 
     def __call__(self, a: Tensor, b: Tensor) -> Sequence[Step] | None:
         """The steps from `a` to `b`, or None."""
-        search = _Search(a, b, [*self.written, a, b], self.conditions, self.rules, _GAP_SECONDS, _GAP_NODES)
-        return search.steps(Explainer(search.graph)) if search.graph.same(search.first, search.second) else None
+        seconds = min(_GAP_SECONDS, self.left)
+        if seconds <= 0:
+            return None
+        start = time.monotonic()
+        search = _Search(a, b, [*self.written, a, b], self.conditions, self.rules, seconds, _GAP_NODES)
+        found = search.steps(Explainer(search.graph)) if search.graph.same(search.first, search.second) else None
+        self.left -= time.monotonic() - start
+        return found
 
 
 def normalise(t: Tensor) -> Tensor:

@@ -98,15 +98,29 @@ def _unbound(rule: Rule) -> str:
     variables, functions = names_of([rule.left])
     bound = {v.name for v in variables} | {f.name for f, _ in functions}
     bound |= {v.name for c in rule.conditions if c.law is not None for v in c.tensor.variables}
+    bound |= _solved(rule, bound)
     everything, all_functions = names_of(rule.tensors)
     for name in [*(v.name for v in everything), *(f.name for f, _ in all_functions)]:
         if name not in bound:
             return f"{name} does not occur on the left side, so nothing says what it is{_swap(rule, name)}"
-    sizes = size_symbols(rule.left)
+    sizes = size_symbols(rule.left, *(c.tensor for c in rule.conditions if c.right is not None))
     for symbol in size_symbols(*rule.tensors):
         if symbol not in sizes:
             return f"the size {symbol} does not occur on the left side, so nothing says what it is"
     return ""
+
+
+def _solved(rule: Rule, bound: set[str]) -> set[str]:
+    """The names that conditions bind: an equation with one side that is known says what the names of the other are."""
+    sides = [
+        [{v.name for v in t.variables} for t in (c.tensor, c.right)] for c in rule.conditions if c.right is not None
+    ]
+    known, size = set(bound), -1
+    while len(known) != size:
+        size = len(known)
+        for one, other in sides:
+            known |= other if one <= known else one if other <= known else set()
+    return known - bound
 
 
 def _swap(rule: Rule, name: str) -> str:
