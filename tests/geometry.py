@@ -9,6 +9,10 @@ from tensorgrad.show.names import columns
 from tensorgrad.show.scene import Label, Piece, Scene, Shape
 
 EPSILON = 1e-6
+WIRE = 1.6
+"""Thickness of a wire."""
+BASELINE, TAIL = 3.5, 2.7
+"""Of the letters of a size: how far below their middle the line lies that they stand on, and how far they go below it."""
 
 
 def overlap(a: Shape, b: Shape) -> bool:
@@ -67,6 +71,17 @@ def assert_legible(scene: Scene) -> None:
         for k, s in enumerate(scene.shapes):
             if s.kind in ("tensor", "symmetric", "folded", "dot") and label.parent != k:
                 assert not overlap(box, s), (label, s)
+        if label.role == "size":
+            assert_no_wire_touches(scene, label)
+
+
+def assert_no_wire_touches(scene: Scene, label: Label) -> None:
+    """No wire runs through the letters of a size, the stroke of an underscore and the tail of a y included."""
+    letters, half = _box(label), WIRE / 2
+    top, bottom = letters.y - half, label.y + BASELINE + TAIL + half
+    for piece in (piece for wire in scene.wires for piece in wire.pieces):
+        for x, y in points(piece):
+            assert not (letters.x < x < letters.x + letters.width and top < y < bottom), (label, piece)
 
 
 def _box(label: Label) -> Shape:

@@ -142,7 +142,7 @@ class NetLayout:
             self._wire(segment.link, pieces)
             label = self._size_label(segment)
             if label.text and left:
-                up = 0 if self.metrics.whole else 7
+                up = 0 if self.metrics.whole else 8.5
                 self.canvas.labels.append(Label(label, (x0 + x1) / 2, left[0] - up, "middle", "size"))
 
     def _forks(self, segment: Segment) -> bool:
