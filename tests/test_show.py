@@ -399,6 +399,11 @@ def test_latex_escapes() -> None:
 # ---- formulas
 
 
+def test_words_beside_each_other_are_kept_apart() -> None:
+    t = tg.parse("class @ 张量 @ A @ a_b @ B @ C", let="class 张量 A a_b B C : n n")
+    assert tg.to_latex(t) == r"\mathrm{class} \, \text{张量} \, A \, \mathrm{a\_b} \, B \, C"
+
+
 @pytest.mark.parametrize(
     ("text", "let", "latex"),
     [
@@ -529,8 +534,11 @@ def test_answers_show_themselves_in_notebooks() -> None:
 def test_a_derivation_is_a_column_of_diagrams() -> None:
     proof = tg.prove("det(A @ B @ inv(A)) = det(B)", let="A B : n n", if_="invertible(A)")
     assert proof.derivation is not None
-    page = derivation_html(proof.derivation, "det & <det>")
-    assert page.count("<svg") == len(proof.derivation) + 1
+    page = derivation_html(proof.derivation, "det & <det>", "if n < m")
+    assert page.count("<svg") == len(proof.derivation) + 1 and "if n &lt; m" in page
+    below = re.findall(r"</svg>\s*</div>\n<p [^>]*>(.*?)</p>", page)
+    steps = proof.derivation.steps
+    assert below == [repr(steps[0].before), *(repr(step.after) for step in steps)]
     assert all(rule in page for rule in proof.derivation.rules)
     assert "det &amp; &lt;det&gt;" in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
     assert USED in page and MADE in page

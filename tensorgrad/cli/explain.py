@@ -68,7 +68,7 @@ def explain(
         found = answer(_read(text, let, if_), rules.load(), seconds)
         _explain_goal(found, as_json)
         if output is not None and found.proof.status == "proved":
-            _write(found.proof.derivation, text, output)
+            _write(found.proof.derivation, text, _given(let, if_), output)
         ctx.exit(exit_code([found]))
     from tensorgrad.api import simplify
 
@@ -78,16 +78,22 @@ def explain(
     else:
         _print_derivation(result.derivation)
     if output is not None:
-        _write(result.derivation, text, output)
+        _write(result.derivation, text, _given(let, if_), output)
 
 
-def _write(derivation: Derivation | None, title: str, output: str) -> None:
+def _given(let: str, if_: str) -> str:
+    """What the names of an expression are, in the notation."""
+    return "\n".join(f"{word} {said}" for word, said in (("let", let.strip()), ("if", if_.strip())) if said)
+
+
+def _write(derivation: Derivation | None, title: str, given: str, output: str) -> None:
     from tensorgrad.api import Derivation
     from tensorgrad.show import derivation_html, derivation_latex
 
     shown = derivation or Derivation()
     html = Path(output).suffix == ".html"
-    Path(output).write_text(derivation_html(shown, title) if html else derivation_latex(shown), encoding="utf-8")
+    written = derivation_html(shown, title, given) if html else derivation_latex(shown)
+    Path(output).write_text(written, encoding="utf-8")
 
 
 def _is_claim(text: str) -> bool:

@@ -116,4 +116,4 @@ def _more(c: Shown) -> str:
 
 def _note(c: Shown) -> str:
     facts = ", ".join(c.facts[:MOST_FACTS]) + (", …" if len(c.facts) > MOST_FACTS else "")
-    return "  ".join(filter(None, (" × ".join(c.shape), facts)))
+    return ", ".join(filter(None, (" × ".join(c.shape), facts)))

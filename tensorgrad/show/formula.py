@@ -83,6 +83,11 @@ def _set(text: str, orders: dict[str, int], unknown: frozenset[str]) -> str:
     return done[id(root)].s
 
 
+def _between(left: str, right: str) -> str:
+    """What stands between two factors: words set side by side would read as one, letters do not."""
+    return r" \, " if any(word in side for side in (left, right) for word in (r"\mathrm{", r"\text{")) else " "
+
+
 class _Setter:
     """Sets one node whose parts are set."""
 
@@ -128,7 +133,8 @@ class _Setter:
             if a.order == 1 and not a.row:
                 left = rf"{a.at_least(ATOM)}^{{\top}}"
             found = max(a.order + b.order - 2, 0)
-            return Math(f"{left} {b.last(MUL)}", MUL, found, found == 1 and a.order == 1)
+            right = b.last(MUL)
+            return Math(f"{left}{_between(left, right)}{right}", MUL, found, found == 1 and a.order == 1)
         if a.order and b.order:
             return Math(rf"{a.at_least(ENTRY)} \odot {b.last(MUL)}", ENTRY, order)
         sign = r"\cdot" if b.s[:1].isdigit() else r"\,"

@@ -21,6 +21,9 @@ from tensorgrad.tensor import Tensor, renamed
 _COLUMN = "font-family:'DejaVu Sans',Verdana,sans-serif;font-size:14px;color:#1f2430;background:#ffffff;padding:8px"
 _SCROLL = "overflow-x:auto"
 _RULE = "margin:2px 0 2px 24px;color:#6b7280"
+_PAGE = "margin:0 auto;max-width:72rem;padding:16px;background:#ffffff"
+_HEADING = "font:600 18px 'DejaVu Sans',Verdana,sans-serif;margin:0 8px 8px;color:#1f2430;overflow-wrap:anywhere"
+_TEXT = "font:13px 'DejaVu Sans Mono',Menlo,Consolas,monospace;margin:2px 8px 10px;color:#6b7280;overflow-wrap:anywhere"
 _LEGEND = (
     f'<span style="background:{USED}">filled</span>: what the next rule replaces &nbsp; '
     f'<span style="outline:2px solid {MADE};margin:0 3px">outlined</span>: what the rule before made'
@@ -50,10 +53,10 @@ def derivation_pictures(derivation: Derivation) -> list[Drawn]:
     return found
 
 
-def derivation_html(derivation: Derivation, title: str = "") -> str:
-    """The steps as one HTML element, or with a title as a self-contained page.
+def derivation_html(derivation: Derivation, title: str = "", given: str = "") -> str:
+    """The steps as one HTML element, or with a title as a self-contained page; `given` says what the names are.
 
-    Between two diagrams stand the rule and its source; what the rule changed is marked on both sides.
+    Below each diagram stands its notation, between two the rule and its source; what the rule changed is marked.
     """
     parts = [f'<p style="{_RULE}">{_LEGEND if derivation.steps else _NONE}</p>']
     for drawn in derivation_pictures(derivation):
@@ -61,12 +64,18 @@ def derivation_html(derivation: Derivation, title: str = "") -> str:
             source = f" <span>[{escape(drawn.source)}]</span>" if drawn.source else ""
             parts.append(f'<p style="{_RULE}">= &nbsp; <b>{escape(drawn.rule)}</b>{source}</p>')
         parts.append(f'<div style="{_SCROLL}">{drawn.svg}</div>')
+        parts.append(f'<p style="{_TEXT}">{escape(repr(drawn.tensor))}</p>')
     body = f'<div style="{_COLUMN}">\n' + "\n".join(parts) + "\n</div>"
     if not title:
         return body
-    head = f'<meta charset="utf-8">\n<title>{escape(title)}</title>'
-    heading = f"<h1 style=\"font:600 18px 'DejaVu Sans',Verdana,sans-serif\">{escape(title)}</h1>"
-    return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{heading}\n{body}\n</body>\n</html>\n'
+    width = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<meta charset="utf-8">\n{width}\n<title>{escape(title)}</title>'
+    heading = f'<h1 style="{_HEADING}">{escape(title)}</h1>'
+    names = f'<p style="{_TEXT};white-space:pre-line">{escape(given)}</p>\n' if given else ""
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body style="{_PAGE}">\n{heading}\n{names}{body}\n'
+        "</body>\n</html>\n"
+    )
 
 
 def result_html(before: Tensor, after: Tensor, lines: Sequence[str]) -> str:
@@ -109,6 +118,7 @@ def derivation_latex(derivation: Derivation, standalone: bool = True) -> str:
     if not standalone:
         return body
     preamble = "\\documentclass{article}\n\\usepackage[landscape,margin=1cm]{geometry}\n\\usepackage{amsmath,amssymb}\n"
+    preamble += "\\allowdisplaybreaks\n"
     return document(body, preamble)
 
 

@@ -97,7 +97,7 @@ def _cards(tree: PlanTree) -> list[Card]:
         number[step.name] = len(cards)
         text = Name(shortened(step.expression, LONGEST))
         uses = tuple(dict.fromkeys(number[name] for name in step.inputs))
-        note = "  ".join(filter(None, (_shape(step.shape), f"{amount(step.flops)} flops")))
+        note = ", ".join(filter(None, (_shape(step.shape), f"{amount(step.flops)} flops")))
         cards.append(Card(Name(step.name), Name(note), (Line(text, uses),)))
     if not drawn:
         cards += [Card(Name(name), Name(_shape(shape)), kind="tensor") for name, shape in tree.shapes.items()]
