@@ -33,6 +33,15 @@ Stopped = Literal["goal", "saturated", "stalled", "seconds", "nodes", "rounds"]
 Status = Literal["proved", "refuted", "open", "error"]
 
 
+def counted(count: int, noun: str) -> str:
+    """How many of something there are.
+
+    >>> counted(1, "round"), counted(0, "class")
+    ('1 round', '0 classes')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Scalar operations, and most entries of intermediates and outputs alive at one time; numbers when sizes are.
@@ -165,7 +174,7 @@ class Result:
         by = ", expectations by quadrature" if self.integrals else ""
         lines.append(("verified", f"on random values{by}" if self.verified else f"not: {self.verified_reason}"))
         lines.append(("rules", ", ".join(self.derivation.rules) or "none"))
-        search = f"{self.seconds:.3f} s, {self.rounds} rounds, {self.classes} classes"
+        search = f"{self.seconds:.3f} s, {counted(self.rounds, 'round')}, {counted(self.classes, 'class')}"
         if self.dropped:
             search += f", {self.dropped} views dropped"
         lines.append(("stopped", f"{self.why_stopped} ({search})"))
@@ -193,9 +202,8 @@ class Result:
             lines.append(f"  no closed form is known of {', '.join(map(str, self.integrals))}")
         by = ", expectations by quadrature" if self.integrals else ""
         verified = f"verified numerically{by}" if self.verified else f"not verified: {self.verified_reason}"
-        lines.append(
-            f"  {self.stopped} after {self.seconds:.3f} s, {self.rounds} rounds, {self.nodes} nodes; {verified}"
-        )
+        size = f"{counted(self.rounds, 'round')}, {counted(self.nodes, 'node')}"
+        lines.append(f"  {self.stopped} after {self.seconds:.3f} s, {size}; {verified}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tensorgrad.api import Derivation, parse_dims, prove, simplify
+from tensorgrad.api.results import counted
 from tensorgrad.errors import TensorgradError
 from tensorgrad.notation import parse_claim
 from tensorgrad.playground.question import Question
@@ -86,7 +87,8 @@ def _proof(question: Question, seconds: float) -> Answer:
     claim = parse_claim(question.expression, question.let, question.facts)
     proof = prove(claim, seconds=seconds, verify=True)
     summary = [("rules", ", ".join(proof.rules))] if proof.rules else []
-    summary.append(("search", f"{proof.seconds:.3f} s, {proof.iterations} rounds, {proof.classes} classes"))
+    size = f"{counted(proof.iterations, 'round')}, {counted(proof.classes, 'class')}"
+    summary.append(("search", f"{proof.seconds:.3f} s, {size}"))
     reasons = [proof.reason, str(proof.counterexample) if proof.counterexample is not None else ""]
     return Answer(
         proof.status,

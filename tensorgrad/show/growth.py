@@ -27,7 +27,7 @@ def growth_svg(nodes: Sequence[int], costs: Sequence[int | None], unit: str) -> 
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH:g}" height="{height:g}" '
     lines = [
         f'{head}viewBox="0 0 {WIDTH:g} {height:g}" role="img" {FONT}>',
-        f"<title>{text(f'{len(nodes) - 1} rounds, {nodes[-1]:,} nodes')}</title>",
+        f"<title>{text(f'rounds: {len(nodes) - 1}, nodes: {nodes[-1]:,}')}</title>",
         f'<rect width="{WIDTH:g}" height="{height:g}" rx="6" fill="{PAPER}"/>',
         *panels,
         _text("start", LEFT, y, SOFT, "start"),
