@@ -43,6 +43,7 @@ def gallery() -> str:
     body = "\n".join(line for path, rules in chapters for line in chapter(path, rules))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>tensorgrad: the rules as diagrams</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f"<h1>{count} rules as diagrams</h1>\n<p>{INTRODUCTION}</p>\n<nav>{links}</nav>\n{body}\n</body>\n</html>\n"
     )

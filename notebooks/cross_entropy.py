@@ -35,8 +35,8 @@ print(simple)
 simple
 
 # %% [markdown]
-# That is $\left(\mathrm{diag}(p) - p\,p^\top\right) \sum_i t_i$: the covariance of a throw of the die $p$. So it has no
-# negative eigenvalue, and the loss is convex.
+# That is $\left(\mathrm{diag}(p) - p\,p^\top\right) \sum_i t_i$: the covariance of a throw of the die $p$, times a number.
+# So for targets that are not negative it has no negative eigenvalue, and the loss is convex.
 #
 # With the fact that $t$ is a distribution the factor goes away:
 
@@ -56,8 +56,8 @@ print(simple.explain())
 
 # %%
 v = tg.Variable("v", i_=n)
-product = simple @ v
-print(product.simplify())
+product = (simple @ v).simplify()
+print(product)
 for size in (10, 1000):
     print(f"n = {size}: {simple.cost({n: size})}; times a vector: {product.cost({n: size})}")
 

@@ -15,7 +15,8 @@ error = X @ W - Y
 loss = error @ error
 
 # %% [markdown]
-# First, independent standard normal weights. The dashed box is the expectation.
+# First, independent standard normal weights. The box named $E[W]$ is the expectation; the
+# dashed ones in it are the error, twice.
 
 # %%
 expected = tg.Expectation(loss, W)

@@ -65,6 +65,8 @@ for k in range(201):
     logs = logs - 0.05 * torch.stack([out.s, out.length, out.noise]) * logs.exp()
 
 # %% [markdown]
+# The noise found is close to $0.1^2$, with which the data were made.
+#
 # The check, by torch's automatic differentiation through a Cholesky factor, an independent way to the same number:
 
 # %%

@@ -39,7 +39,9 @@ def make(script: Path) -> NotebookNode:
     from nbclient import NotebookClient
 
     notebook = nbformat.v4.new_notebook(cells=cells(script))
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
+    # Streams in one piece: where a kernel flushes in between differs from run to run.
+    resources = {"metadata": {"path": str(HERE)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources, coalesce_streams=True).execute()
     for number, cell in enumerate(notebook.cells):
         # Nothing that tells one run from the next: identifiers by position, no times.
         cell.id = f"cell-{number}"

@@ -40,7 +40,8 @@ proof.derivation
 
 # %% [markdown]
 # Domains are where rules go wrong. The logarithm of a product is the sum of the logarithms, is it not? For two negative
-# numbers the left side exists and the right one does not; a rule like that would prove falsehoods. As a fact it is fine.
+# numbers the left side exists and the right one does not; a rule like that would prove falsehoods. With a fact it is
+# fine.
 
 # %%
 try:
