@@ -399,6 +399,16 @@ def test_latex_escapes() -> None:
 # ---- formulas
 
 
+def test_a_law_that_was_not_said_is_named_shortly() -> None:
+    X, W = Variable("X", b="n", x="m"), Variable("W", x="m", y="p")
+    crossed = tg.Product([tg.Delta("m", "x", "y"), tg.Delta("m", "x2", "y2")], ("x", "y", "x2", "y2"))
+    V = Variable("V", x="m", y="m")
+    told = tg.Expectation(tg.F.sum(X @ W), W), tg.Expectation(tg.F.sum(V), V, covar=crossed)
+    notes = [next(s.note for s in scene_of(t).shapes if s.kind == "expectation") for t in told]
+    assert notes[0].text == "W ~ N(0, I)" and notes[0].latex == r"W \sim \mathcal{N}(0, I)"
+    assert notes[1].text == "V ~ N(0, outer(I[m], I[m]))"
+
+
 def test_words_beside_each_other_are_kept_apart() -> None:
     t = tg.parse("class @ 张量 @ A @ a_b @ B @ C", let="class 张量 A a_b B C : n n")
     assert tg.to_latex(t) == r"\mathrm{class} \, \text{张量} \, A \, \mathrm{a\_b} \, B \, C"

@@ -11,7 +11,8 @@ from tensorgrad.show.names import Name, math_name, polynomial, shortened
 from tensorgrad.show.nodes import LONGEST, axis_mark, exchangeable, folded, function_name, in_sizes, leaf, readable
 from tensorgrad.show.picture import End, Item, Kind, Link, Net, Picture, Port, Term
 from tensorgrad.sizes import ONE, Poly
-from tensorgrad.tensor import Apply, Derivative, Expectation, Sum, Tensor, Variable, align, renamed, walk
+from tensorgrad.tensor import Apply, Delta, Derivative, Expectation, Sum, Tensor, Variable, Zero, align, renamed, walk
+from tensorgrad.tensor import Product as Outer
 
 DEEPEST = 7
 """Boxes in boxes that are drawn; what is nested deeper is folded."""
@@ -142,8 +143,8 @@ class _Builder:
         name = Name(f"{node.kind}[{node.variable.name}]", rf"{operator}_{{{variable}}}")
         note = Name("")
         if node.law is not None:
-            values = ", ".join(str(p) for p in node.law.parameters)
-            given = ", ".join(latex_of(p) for p in node.law.parameters)
+            values = ", ".join(map(_parameter, node.law.parameters))
+            given = ", ".join(_parameter(p) if _is_standard(p) else latex_of(p) for p in node.law.parameters)
             head = r"\mathcal{N}" if node.law.kind == "N" else rf"\mathrm{{{node.law.kind}}}"
             latex = rf"{variable} \sim {head}({given})" if len(values) <= 40 else ""
             note = Name(f"{node.variable.name} ~ {node.law.kind}({shortened(values, 40)})", latex)
@@ -202,6 +203,20 @@ class _Builder:
         marks = [str(produced.index(k)) if k in produced and len(produced) > 1 else "" for k in range(node.order)]
         terms = (Term(Name(""), net),)
         return Item(kind, name, node.order, None, Name(""), tuple(marks), terms, tuple(ports), node)
+
+
+def _is_standard(t: Tensor) -> bool:
+    """Whether it is a mean of zero, or a covariance that joins each edge with its second copy: what is taken unsaid."""
+    factors = t.factors if isinstance(t, Outer) else (t,)
+    half = t.order // 2
+    copies = {frozenset(pair) for pair in zip(t.edges[:half], t.edges[half:], strict=False)}
+    joined = {frozenset(f.edges) for f in factors if isinstance(f, Delta)}
+    return isinstance(t, Zero) or (half > 0 and len(factors) == half and joined == copies)
+
+
+def _parameter(t: Tensor) -> str:
+    """A parameter of a law in words: of many edges, 0 and I are shorter than what they are written out."""
+    return str(t) if not _is_standard(t) else "0" if isinstance(t, Zero) else "I"
 
 
 def _joined(attached: list[list[End]], sizes: list[Name], items: list[Item]) -> list[Link]:

@@ -38,6 +38,7 @@ class NetLayout:
         self.starts: list[float] = []
         self.plans: list[Gap] = []
         self.widths = self._column_widths()
+        self.sayers = self._sayers()
 
     def draw(self) -> Block:
         """Coordinates for everything."""
@@ -109,9 +110,22 @@ class NetLayout:
         if first is not segment or a.item < 0 or b.item < 0:
             return Name("")
         for end in (a, b):
-            if self.net.items[end.item].kind == "dot" and (end.leg or self._has_free(end.item)):
+            if self._is_dot(end.item) and (self.sayers[end.item] != segment.link or self._has_free(end.item)):
                 return Name("")
         return size
+
+    def _sayers(self) -> dict[int, int]:
+        """For each dot the link that says its size: one that does not part from others at once, if there is one."""
+        found: dict[int, tuple[bool, int, int]] = {}
+        for number, (a, b, _) in enumerate(self.net.links):
+            for end in (end for end in (a, b) if self._is_dot(end.item)):
+                first = self._first(number)
+                own = (first is None or self._forks(first), end.leg, number)
+                found[end.item] = min(own, found.get(end.item, own))
+        return {dot: number for dot, (_, _, number) in found.items()}
+
+    def _is_dot(self, item: int) -> bool:
+        return item >= 0 and self.net.items[item].kind == "dot"
 
     def _first(self, link: int) -> Segment | None:
         """The first segment of a link that has a straight run."""
