@@ -23,7 +23,7 @@ from tensorgrad.errors import UnsupportedError
 from tensorgrad.show import derivation_html, derivation_latex, save_egraph, to_html
 from tensorgrad.show.build import picture
 from tensorgrad.show.channel import Crossing, tracks
-from tensorgrad.show.formula import formula
+from tensorgrad.show.formula import formula, latex_of
 from tensorgrad.show.layout import layout
 from tensorgrad.show.names import Name
 from tensorgrad.show.page import marked
@@ -32,7 +32,7 @@ from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Scene
 from tensorgrad.show.svg import MADE, USED
 from tensorgrad.show.tikz import document
 from tensorgrad.sizes import size
-from tensorgrad.tensor import Convolution, Product, Tensor, Variable, renamed
+from tensorgrad.tensor import Convolution, Product, Tensor, Variable, align, renamed
 from tests.drawn import read_back, tensor_of, wires_of_cells, wires_of_curves
 from tests.geometry import assert_drawn_well, assert_legible
 from tests.strategies import products, tensors, variables
@@ -547,8 +547,7 @@ def test_a_derivation_is_a_column_of_diagrams() -> None:
     page = derivation_html(proof.derivation, "det & <det>", "if n < m")
     assert page.count("<svg") == len(proof.derivation) + 1 and "if n &lt; m" in page
     below = re.findall(r"</svg>\s*</div>\n<p [^>]*>(.*?)</p>", page)
-    steps = proof.derivation.steps
-    assert below == [repr(steps[0].before), *(repr(step.after) for step in steps)]
+    assert below == [row[0] for row in proof.derivation.rows()]
     assert all(rule in page for rule in proof.derivation.rules)
     assert "det &amp; &lt;det&gt;" in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
     assert USED in page and MADE in page
@@ -556,6 +555,15 @@ def test_a_derivation_is_a_column_of_diagrams() -> None:
     latex = derivation_latex(proof.derivation, standalone=False)
     assert latex.count("\\\\\n") == len(proof.derivation)
     assert r"\text{det-of-product [tc:21]}" in latex
+
+
+def test_formulas_of_a_derivation_have_their_axes_in_one_order() -> None:
+    found = tg.simplify("hess(-(y @ log(softmax(W @ x))), W)", let="W : k d ; x : d ; y : k").derivation
+    start = found.steps[0].before.edges
+    assert any(step.after.edges != start for step in found)  # Else it would show nothing.
+    lines = derivation_latex(found, standalone=False).splitlines()
+    for k, step in enumerate(found):
+        assert latex_of(align(step.after, start)) in lines[k + 2]
 
 
 def test_what_a_rule_touched_is_marked() -> None:

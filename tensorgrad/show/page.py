@@ -16,7 +16,7 @@ from tensorgrad.show.picture import Item, Net, Picture, Term
 from tensorgrad.show.scene import PIXELS
 from tensorgrad.show.svg import MADE, USED, svg
 from tensorgrad.show.tikz import document
-from tensorgrad.tensor import Tensor, renamed
+from tensorgrad.tensor import Tensor, align, renamed
 
 _COLUMN = "font-family:'DejaVu Sans',Verdana,sans-serif;font-size:14px;color:#1f2430;background:#ffffff;padding:8px"
 _SCROLL = "overflow-x:auto"
@@ -59,12 +59,12 @@ def derivation_html(derivation: Derivation, title: str = "", given: str = "") ->
     Below each diagram stands its notation, between two the rule and its source; what the rule changed is marked.
     """
     parts = [f'<p style="{_RULE}">{_LEGEND if derivation.steps else _NONE}</p>']
-    for drawn in derivation_pictures(derivation):
+    for drawn, (notation, _, _) in zip(derivation_pictures(derivation), derivation.rows(), strict=True):
         if drawn.rule:
             source = f" <span>[{escape(drawn.source)}]</span>" if drawn.source else ""
             parts.append(f'<p style="{_RULE}">= &nbsp; <b>{escape(drawn.rule)}</b>{source}</p>')
         parts.append(f'<div style="{_SCROLL}">{drawn.svg}</div>')
-        parts.append(f'<p style="{_TEXT}">{escape(repr(drawn.tensor))}</p>')
+        parts.append(f'<p style="{_TEXT}">{escape(notation)}</p>')
     body = f'<div style="{_COLUMN}">\n' + "\n".join(parts) + "\n</div>"
     if not title:
         return body
@@ -110,10 +110,12 @@ def derivation_latex(derivation: Derivation, standalone: bool = True) -> str:
     if not derivation.steps:
         lines = [rf"\text{{{_NONE}}}"]
     else:
+        # Written without indices, equal forms must have their axes in one order.
+        edges = derivation.steps[0].before.edges
         lines = [f"  & {latex_of(derivation.steps[0].before)}"]
         for step in derivation.steps:
             source = f" [{step.source}]" if step.source else ""
-            lines.append(f"={{}} & {latex_of(step.after)} && \\text{{{latex_text(step.rule + source)}}}")
+            lines.append(f"={{}} & {latex_of(align(step.after, edges))} && \\text{{{latex_text(step.rule + source)}}}")
     body = with_fonts("\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}\n")
     if not standalone:
         return body
