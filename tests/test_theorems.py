@@ -21,7 +21,7 @@ OPEN = frozenset(
     """
     inverses.hua inverses.inverse-sum-henderson basics.sylvester-det-scaled three.cayley
     kalman.posterior-mean gauss.product-precision ctl.riccati-closed soft.two soft.two-b nn.batchnorm-scale
-    functions.tanh-sum functions.tan-sum sym.lc-4
+    functions.tanh-sum functions.tan-sum nn.layernorm-gradient sym.lc-4
     """.split()
 )
 """True, and not proved yet."""

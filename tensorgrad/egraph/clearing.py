@@ -93,12 +93,26 @@ def _inside(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Clea
 
 
 def _reciprocals(graph: EGraph, facts: Facts, terms: Sequence[tuple[Poly, Ref]]) -> Iterator[tuple[Handle, Reciprocal]]:
-    """The reciprocals that are factors of terms of a sum, on its axes."""
+    """The reciprocals that are factors of terms of a sum, on its axes; roots stay, which multiplying out does not undo."""
     for _, term in terms:
         for _, _, boundary, _, applied, on in _applied(graph, term):
             taken = _reciprocal(graph, facts, applied, on, boundary)
-            if taken is not None:
+            if taken is not None and not _has_roots(graph, taken.base):
                 yield applied, taken
+
+
+def _has_roots(graph: EGraph, base: Ref) -> bool:
+    """Whether there are powers of a base that are not whole."""
+    for user in graph.members(base[0]).users:
+        node = graph.nodes[user]
+        value = (
+            graph.constant_value(graph.root(node.args[1][0]))
+            if isinstance(node, Application) and _is_power(node)
+            else None
+        )
+        if value is not None and value.is_constant and value.number.denominator != 1:
+            return True
+    return False
 
 
 def _applied(graph: EGraph, side: Ref) -> Iterator[tuple[Ref, Network, list[int], int, Handle, list[int]]]:

@@ -63,7 +63,7 @@ def covers(
     else:
         number = sized.number(pattern.coefficient)
         ratio = node.coefficient.divide(number) if number is not None else None
-    if ratio is None or (_negates(matcher, pattern) and ratio.terms[0][1] < 0):
+    if ratio is None:
         return
     problem = Cover(matcher, pattern, node, lifted, ratio)
     variables = [k for k, (h, _) in enumerate(pattern.operands) if _is_variable(matcher, h)]
@@ -72,13 +72,6 @@ def covers(
         agreed = found.with_sizes(later)
         if agreed is not None:
             yield agreed
-
-
-def _negates(matcher: Matcher, pattern: Network) -> bool:
-    """Whether a directed rule takes a sign off: sin(-x) => -sin(x) is not meant to put one on sin(3 * x)."""
-    rewrite = matcher.pattern.rewrite
-    directed = not rewrite.explore and rewrite.right is not None
-    return directed and pattern.coefficient.is_constant and pattern.coefficient.number < 0
 
 
 def _is_variable(matcher: Matcher, handle: Handle) -> bool:

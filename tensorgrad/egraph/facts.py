@@ -8,7 +8,7 @@ from tensorgrad.diagram.nodes import Application, Handle, Network, Ref
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.instantiate import instantiate
 from tensorgrad.egraph.match import EMPTY, Lift, Matcher, Substitution
-from tensorgrad.egraph.pattern import Need, Pattern
+from tensorgrad.egraph.pattern import EQUATED, Need, Pattern
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Variable
 
@@ -39,7 +39,7 @@ class Facts:
         if depth == 0 or key in self._asking or self._denied.get(key, -1) >= depth or fact not in self.possible:
             return False
         self._asking.add(key)
-        found = any(self._by_rule(pattern, ref, depth) for pattern in self.rules.get(fact, ()))
+        found = any(self._by_rule(p, ref, depth) for p in self.rules.get(fact, ()) if self._is_of_use(p))
         self._asking.discard(key)
         if found:
             graph.assert_fact(ref, fact)
@@ -47,6 +47,10 @@ class Facts:
         else:
             self._denied[key] = depth
         return found
+
+    def _is_of_use(self, pattern: Pattern) -> bool:
+        """Whether a rule that asks for an equation could find one."""
+        return EQUATED not in pattern.asks or EQUATED in self.graph.fact_names
 
     def forget_denials(self) -> None:
         """Questions that were answered no may be asked again: the e-graph has changed."""

@@ -455,11 +455,16 @@ class EGraph(Store):
     def _divide(self, root: Handle) -> None:
         """Where c * N has another form, N has it too, divided by c: what 2 * A @ B is says what A @ B is."""
         found = self.members(root)
-        forms = [h for h in found.networks if self._network(h).operands]
+        # Numbers among the factors make sums of their own, which have every form already.
+        forms = [
+            h for h in found.networks if self._network(h).operands and all(ls for _, ls in self._network(h).operands)
+        ]
         for h in forms if len(forms) > 1 else ():
             node = self._network(h)
             bare = self._table.get(("network", ONE, node.operands, node.boundary, node.dims))
-            if bare is None or node.coefficient is ONE or not node.coefficient.is_monomial:
+            if bare is None or not node.coefficient.is_constant or abs(node.coefficient.number) == 1:
+                continue
+            if len(self.members(bare).networks) > 1 or self.members(bare).totals:
                 continue
             inverse = node.coefficient.inverse()
             for other in forms:

@@ -108,21 +108,13 @@ class Linear:
             if member != user and isinstance(node, Total) and all(graph.root(h) != root for _, h, _ in node.terms):
                 return member
         known = found.written.coefficient if found.written is not None else ONE
-        others = [m for m in found.networks if self._shows_other(m, root, known)]
-        return min(others, key=lambda m: (not self._is_scaled_sum(m), others.index(m)), default=None)
+        return next((m for m in found.networks if self._shows_other(m, root, known)), None)
 
     def _shows_other(self, member: Handle, root: Handle, known: Poly) -> bool:
         """Whether a network has a coefficient that the form which sums write out has not."""
         node = self.graph.nodes[member]
         assert isinstance(node, Network)
         return node.coefficient is not known and all(h < FLAT or self.graph.root(h) != root for h, _ in node.operands)
-
-    def _is_scaled_sum(self, member: Handle) -> bool:
-        """Whether a network is a number times a sum: what a sum is best written out with."""
-        node = self.graph.nodes[member]
-        assert isinstance(node, Network)
-        single = len(node.operands) == 1 and node.operands[0][0] > FLAT
-        return single and self.graph.total_of(self.graph.root(node.operands[0][0])) is not None
 
     def _inlined_network(self, node: Network, forms: dict[Handle, Handle]) -> Ref:
         graph = self.graph
@@ -170,7 +162,7 @@ class Linear:
         graph, node = self.graph, self.graph.nodes[handle]
         if handle in graph.dead or not isinstance(node, Network):
             return False
-        if self._is_expanded(handle) or self._is_shorter(handle, node):
+        if self._is_expanded(handle):
             return False
         changed = False
         for choice in self._choices(node, each):
@@ -189,11 +181,6 @@ class Linear:
             if not any(self._has_sums(h) for _, h, _ in node.terms):
                 return True
         return False
-
-    def _is_shorter(self, handle: Handle, node: Network) -> bool:
-        """Whether the class is a product of fewer factors, too: (1 + x) * (1 + x) ** (-1) is 1, and need not be a sum."""
-        members = (self.graph.nodes[m] for m in self.graph.members(handle).networks)
-        return any(isinstance(n, Network) and len(n.operands) < len(node.operands) for n in members)
 
     def _has_sums(self, handle: Handle) -> bool:
         graph = self.graph

@@ -44,7 +44,12 @@ class SpecialCases:
         return replace(rewrite, differ=tuple(p for p in combinations(names, 2) if self._is_special(rewrite, names, p)))
 
     def _is_special(self, rewrite: Rewrite, names: tuple[str, ...], pair: tuple[str, str]) -> bool:
-        """Whether some rule is about what is left when the two names are one, and asks for no more."""
+        """Whether some rule is about what is left when the two names are one, and asks for no more.
+
+        A rule that knows more of other names, as that p is whole, is of use beside it.
+        """
+        if any(v.name not in pair for n in rewrite.needs for v in n.tensor.variables):
+            return False
         kept = [name for name in names if name != pair[1]]
         named = {name: f"x{k}" for k, name in enumerate(kept)}
         named[pair[1]] = named[pair[0]]
