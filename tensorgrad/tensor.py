@@ -107,16 +107,16 @@ class Tensor:
         return renamed(self, tuple(changes.get(e, e) for e in self.edges))
 
     def __add__(self, other: TensorLike) -> Tensor:
-        return add([self, tensor(other)], [Fraction(1), Fraction(1)])
+        return self if _is_zero(other) else add([self, tensor(other)], [Fraction(1), Fraction(1)])
 
     def __radd__(self, other: TensorLike) -> Tensor:
-        return tensor(other) + self
+        return self if _is_zero(other) else tensor(other) + self
 
     def __sub__(self, other: TensorLike) -> Tensor:
-        return add([self, tensor(other)], [Fraction(1), Fraction(-1)])
+        return self if _is_zero(other) else add([self, tensor(other)], [Fraction(1), Fraction(-1)])
 
     def __rsub__(self, other: TensorLike) -> Tensor:
-        return tensor(other) - self
+        return -self if _is_zero(other) else tensor(other) - self
 
     def __neg__(self) -> Tensor:
         return Sum((self,), (Fraction(-1),))
@@ -382,7 +382,8 @@ class Variable(Tensor):
 
     Args: name; symbols (an edge named after each); edge=size; facts, a text as in a declaration ("symmetric pd");
     edges={"name": n} for edge names that collide with parameters.
-    Raises EdgeError for two edges of one name (say `i=n, j=n`) and for an integer without a name.
+    Raises EdgeError for two edges of one name (say `i=n, j=n`) and for an integer without a name; SizeError for a
+    variable called as one of its sizes.
 
     >>> Variable("A", i="n", j="m").edges
     ('i', 'j')
@@ -417,9 +418,16 @@ class Variable(Tensor):
                 raise EdgeError(
                     f"{name} has two edges named {edge!r}: give them names, Variable({name!r}, i={edge}, j={edge})"
                 )
+        dims = tuple(size(s) for _, s in pairs)
+        for edge, dim in zip(names, dims, strict=True):
+            if name in dim.symbols:
+                raise SizeError(
+                    f"{name} is the name of the variable and a size of it ({edge}={dim}), and would mean two things in one "
+                    "expression: rename one of the two"
+                )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "edges", tuple(names))
-        object.__setattr__(self, "dims", tuple(size(s) for _, s in pairs))
+        object.__setattr__(self, "dims", dims)
         if isinstance(facts, str):
             from tensorgrad.notation import parse_facts
 
@@ -600,7 +608,11 @@ class Product(Tensor):
         for factor in listed:
             for edge, dim in zip(factor.edges, factor.dims, strict=True):
                 if found.setdefault(edge, dim) is not dim:
-                    raise SizeError(f"the edge {edge!r} has size {found[edge]} in one factor and {dim} in another")
+                    other = next(f for f in listed if edge in f.edges)
+                    raise SizeError(
+                        f"the edge {edge!r} has size {found[edge]} in one factor, {_bound(other)}, and {dim} in another, "
+                        f"{_bound(factor)}; rename it in one of them, or give both one size"
+                    )
                 count[edge] = count.get(edge, 0) + 1
         if edges is None:
             for edge, times in count.items():
@@ -915,7 +927,7 @@ def _covariance(x: Variable, covar: Tensor | None, covar_names: Mapping[str, str
     if missing or covar.order != 2 * x.order:
         raise EdgeError(
             f"the covariance of {x.name} needs the edges {_listed(x.edges)} and a second copy of each, "
-            f"{2 * x.order} in all; found {_listed(covar.edges)}"
+            f"{2 * x.order} in all; found {_listed(covar.edges)}: rename them"
         )
     if covar_names is None:
         covar_names = dict(zip(x.edges, (e for e in covar.edges if e not in x.edges), strict=True))
@@ -946,11 +958,25 @@ def _distinct(edges: Sequence[str], what: str) -> None:
             raise EdgeError(f"{what} cannot have two edges named {edge!r}; rename one")
 
 
+def _bound(t: Tensor) -> str:
+    """A tensor as an error shows it: its name, where it has one, and its edges with their sizes."""
+    name = t.name if isinstance(t, Variable) else "a tensor"
+    return f"{name} ({', '.join(f'{e}={dim}' for e, dim in t.sizes.items())})"
+
+
+def _is_zero(number: TensorLike) -> bool:
+    """Whether this is the number 0 as Python writes it: adding it changes nothing, whatever the edges."""
+    return isinstance(number, int | float | Fraction) and number == 0
+
+
 def _same_sizes(left: Tensor, right: Tensor, what: str) -> None:
     sizes = left.sizes
     for edge, dim in right.sizes.items():
         if edge in sizes and sizes[edge] is not dim:
-            raise SizeError(f"{what}: the edge {edge!r} has size {sizes[edge]} on one side and {dim} on the other")
+            raise SizeError(
+                f"{what}: the edge {edge!r} has size {sizes[edge]} on one side, {_bound(left)}, and {dim} on the other, "
+                f"{_bound(right)}; rename it on one side, or give both one size"
+            )
 
 
 def _volume(dims: Iterable[Poly]) -> Poly:

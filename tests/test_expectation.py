@@ -235,7 +235,9 @@ def test_bad_input() -> None:
     x, mu, long = tg.Variable("x", n), tg.Variable("mu", n), tg.Variable("mu", n=m)
     with pytest.raises(EdgeError, match="needs the edges n and a second copy of each, 2 in all; found n"):
         Expectation(x, x, mu, mu)
-    with pytest.raises(SizeError, match="the mean of x: the edge 'n' has size n on one side and m on the other"):
+    with pytest.raises(
+        SizeError, match=r"the edge 'n' has size n on one side, x \(n=n\), and m on the other, mu \(n=m\)"
+    ):
         Expectation(x, x, long)
     with pytest.raises(SizeError, match="the covariance of x has size m on its edge 'k'"):
         Expectation(x, x, mu, tg.Variable("S", n=n, k=m))

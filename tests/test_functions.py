@@ -405,6 +405,18 @@ def test_collect_gives_the_polynomial_back() -> None:
         (lambda: F.det(X), "det needs a square matrix; its argument is n by m"),
         (lambda: F.cholesky(X), "cholesky needs a square matrix; its argument is n by m"),
         (lambda: F.expm(v), "expm needs a matrix"),
+        (
+            lambda: tg.Variable("k", k="k"),
+            "k is the name of the variable and a size of it (k=k), and would mean two things in one expression: rename",
+        ),
+        (
+            lambda: b @ tg.Variable("c", i="p"),
+            "the edge 'i' has size n in one factor, b (i=n), and p in another, c (i=p); rename it in one of them",
+        ),
+        (
+            lambda: (X + 1) + tg.Variable("c", i="p"),
+            "+: the edge 'i' has size n on one side, a tensor (i=n, j=m), and p on the other, c (i=p); rename it",
+        ),
         (lambda: F.trace(X), "the edges i, j have different sizes: n, m"),
         (lambda: F.inverse(A, dims=("i", "i")), "the edge 'i' cannot be row and column of inv at once"),
         (lambda: F.kronecker(A, b), "kronecker needs tensors with the same edges"),
@@ -443,3 +455,23 @@ def test_collect_gives_the_polynomial_back() -> None:
 def test_errors_name_the_edges(make: Any, message: str) -> None:
     with pytest.raises(tg.TensorgradError, match=re.compile(message) if "\\" in message else re.escape(message)):
         make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: F.layer_norm(X, "j"),
+        lambda: F.layer_norm(X),
+        lambda: F.maximum(X, 0),
+        lambda: F.gt(X, 0),
+        lambda: F.equal(X, 0),
+        lambda: F.adamw(X, X)[0],
+        lambda: 0 + X - 0.0,
+        lambda: sum([X, X]),
+    ],
+)
+def test_a_zero_that_adds_nothing_is_not_printed(make: Callable[[], tg.Tensor]) -> None:
+    t = make()
+    assert not re.search(r"\b0\b|zeros", str(t)), str(t)
+    assert t.edges == ("i", "j")
+    assert (0 - t) == -t

@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tensorgrad as tg
 from tensorgrad import numeric
 from tensorgrad.errors import BudgetError, SizeError, UnsupportedError, ValueMismatchError
 from tensorgrad.function import FUNCTIONS, unknown
 from tensorgrad.notation import parse, parse_claim, parse_conditions, parse_facts, parse_scope
 from tensorgrad.numeric import precise_functions as precise
+from tensorgrad.numeric.compare import Comparison
 from tensorgrad.numeric.construct import EXACT, FIXED, STYLES, draw
 from tensorgrad.numeric.precise import evaluate_precisely
 from tensorgrad.numeric.unknown import smooth
@@ -539,6 +541,9 @@ TRUE = (
     "abs(det(Q)) = 1",
     "sqrt(1 - sin(a) ** 2) = abs(cos(a))",
     "a - sqrt(a ** 2 - b) = b / (a + sqrt(a ** 2 - b)) if positive(a)",
+    "det(cholesky(A)) ** 2 = det(A)",
+    "cholesky(A) @ cholesky(A).T = A",
+    "grad(cholesky(S + a * I[n]), a) @ cholesky(S + a * I[n]).T + cholesky(S + a * I[n]) @ grad(cholesky(S + a * I[n]), a).T = I[n]",
     "(A - A @ inv(A) @ A) @ x = zeros[n]",
     "inv(A - A @ inv(B) @ B) = A",
     "1 / (a - (a / b) * b) = a",
@@ -563,6 +568,7 @@ FALSE = (
     "step(a) = (1 + sign(a)) / 2",
     "pinv(A @ B) = pinv(B) @ pinv(A)",
     "norm(x) = sum(x)",
+    "cholesky(S) @ cholesky(S) = S",
 )
 
 
@@ -589,6 +595,19 @@ def test_a_false_goal_is_refuted_by_a_true_counterexample(text: str, seed: int) 
     if not any(isinstance(node, Derivative) for node in walk(claim.left)):
         again = numeric.evaluate(claim.left, found.values, found.dims)
         np.testing.assert_allclose(again, found.left)
+
+
+def test_what_has_a_cholesky_factor_is_symmetric() -> None:
+    """So that a goal about it may assume this, though nothing is declared."""
+    result = tg.prove("det(cholesky(A)) ** 2 = det(A)", let="A : n n")
+    assert result.status == "proved"
+    claim = parse_claim("cholesky(A) = A", let="A : n n")
+    assert claim.right is not None
+    compare = Comparison(claim.left, claim.right)
+    eye = np.eye(2)
+    assert compare({"A": eye}, {"n": 2}).kind == "equal"
+    assert compare({"A": eye + np.eye(2, k=-1) / 2}, {"n": 2}).kind == "left undefined"
+    assert compare({"A": -eye}, {"n": 2}).kind == "left undefined"
 
 
 def test_the_counterexample_is_small_and_readable() -> None:

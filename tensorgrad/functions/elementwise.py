@@ -222,14 +222,14 @@ def equal(left: TensorLike, right: TensorLike) -> Tensor:
 
 
 def maximum(left: TensorLike, right: TensorLike) -> Tensor:
-    """The greater of two entries: right + relu(left - right).
+    """The greater of two entries: relu(left - right) + right.
 
     >>> from tensorgrad import F, Variable
     >>> x, y = Variable("x", i="n"), Variable("y", i="n")
     >>> print(F.maximum(x, y), "and", F.maximum(x, x).simplify())
-    y + relu(x - y) and x
+    relu(x - y) + y and x
     """
-    return tensor(right) + relu(tensor(left) - right)
+    return relu(tensor(left) - right) + right
 
 
 def pow(base: TensorLike, exponent: TensorLike) -> Tensor:

@@ -43,12 +43,12 @@ def pairwise_distance(left: Tensor, right: Tensor, dim: Dim) -> Tensor:
     return sum_(difference * difference, dim)
 
 
-def layer_norm(t: Tensor, dim: Dim, eps: TensorLike = 0) -> Tensor:
-    """(t - mean) / sqrt(variance + eps) along `dim`.
+def layer_norm(t: Tensor, dim: Dim = None, eps: TensorLike = 0) -> Tensor:
+    """(t - mean) / sqrt(variance + eps) along `dim` (one edge, several, or None for all).
 
     >>> from tensorgrad import F, Variable
     >>> print(F.layer_norm(Variable("x", i="n"), "i"))
-    (norm2(x - sum(x) / n) / n + 0) ** (-1/2) * (x - sum(x) / n)
+    (norm2(x - sum(x) / n) / n) ** (-1/2) * (x - sum(x) / n)
     """
     centred = t - mean(t, dim, keepdims=True)
     return centred * power(mean(centred * centred, dim) + eps, Fraction(-1, 2))
@@ -70,6 +70,11 @@ def sdpa(query: Tensor, key: Tensor, value: Tensor, inner: str, keys: str) -> Te
 def _size_of(t: Tensor, edge: str) -> Poly:
     (name,) = chosen(t, edge)
     return t.sizes[name]
+
+
+def _kept(share: Tensor, moment: TensorLike) -> TensorLike:
+    """What is left of a moment; the number 0 where there was none."""
+    return share * moment if isinstance(moment, Tensor) or moment else 0
 
 
 def adamw(
@@ -99,8 +104,8 @@ def adamw(
             f"its gradient {', '.join(gradient.edges) or 'none'}"
         )
     (beta1, beta2), count = (tensor(b) for b in betas), tensor(step)
-    first_moment = beta1 * tensor(first) + (1 - beta1) * gradient
-    second_moment = beta2 * tensor(second) + (1 - beta2) * gradient**2
+    first_moment = _kept(beta1, first) + (1 - beta1) * gradient
+    second_moment = _kept(beta2, second) + (1 - beta2) * gradient**2
     mean_gradient = first_moment / (1 - beta1**count)
     scale = power(second_moment / (1 - beta2**count), Fraction(1, 2)) + eps
     return parameter * (1 - tensor(lr) * weight_decay) - tensor(lr) * mean_gradient / scale, first_moment, second_moment

@@ -139,7 +139,9 @@ def sqrtm(t: Tensor, dims: Dims = None) -> Tensor:
 
 
 def cholesky(t: Tensor, dims: Dims = None) -> Tensor:
-    """The lower triangular L with L @ L.T equal to the symmetric part of `t`, which must be positive definite.
+    """The lower triangular L with L @ L.T equal to `t`, which must be positive definite.
+
+    Its derivative is that of the symmetric part of `t`, whose entries are independent.
 
     >>> from tensorgrad import F, Variable
     >>> S = Variable("S", i="n", j="n", facts="pd")

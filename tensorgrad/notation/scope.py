@@ -146,11 +146,14 @@ def _no_double_use(source: Source, scope: Scope, places: Mapping[str, Token], st
         user = next(v.name for v in scope.variables.values() if any(name in d.symbols for d in v.dims))
         token = places.get(name) or places.get(user) or Token("", "", start, start + 1)
         raise source.error(
-            f"{name} is declared as a name ({scope.describe(name)}) and used as a size ({scope.describe(user)}): "
-            "rename one of the two",
+            _twice(name, scope.describe(name), scope.describe(user)),
             token.start,
             token.end,
         )
+
+
+def _twice(name: str, declared: str, used: str) -> str:
+    return f"{name} is declared as a name ({declared}) and used as a size ({used}): rename one of the two"
 
 
 _NOT_IN_DIMS = {
@@ -269,6 +272,9 @@ class _Declaration:
         except FactError as error:
             start, end = error.span or (0, len(text))
             raise self.source.error(str(error), span[0] + start, span[0] + end) from None
+        if any(token.text in dim.symbols for dim in edges.values()):
+            shown = f"{token.text} : {' '.join(size_text(dim) for dim in edges.values())}"
+            raise self.error(_twice(token.text, shown, shown), token)
         return Variable(token.text, edges=edges, facts=facts)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from tensorgrad.function import Function
 from tensorgrad.numeric.evaluate import Float, Values, read_sizes
 from tensorgrad.tensor import Derivative, Tensor, Variable, postorder, walk
 
@@ -37,13 +38,34 @@ def evaluations(t: Tensor, dims: Mapping[str, int]) -> int:
     return cost[id(t)]
 
 
-class Differences(Float):
-    """The float64 evaluator with derivative nodes by central differences (about 10 digits, 7 for a Hessian)."""
+class _Moved(Float):
+    """The evaluator of what is differentiated: its entries have moved independently, so that a matrix that is to be
+    symmetric stands for its symmetric part."""
 
     symmetrise = True
 
     def _derivative(self, t: Derivative) -> Array:
-        return _gradient(t.tensor, t.variable, self.values, self.dims)
+        here = type(self)(self.values, self.dims).evaluate(t.tensor)
+        return _gradient(t.tensor, t.variable, self.values, self.dims, here)
+
+
+class Differences(_Moved):
+    """The float64 evaluator with derivative nodes by central differences (about 10 digits, 7 for a Hessian).
+
+    Outside of derivatives a function of a positive definite matrix is undefined where the matrix is not symmetric.
+    """
+
+    def _meaning(self, function: Function, args: Sequence[Array]) -> Callable[..., Any]:
+        meaning = super()._meaning(function, args)
+        if function.domain != "pd":
+            return meaning
+        return lambda x: np.where(_symmetric(x)[..., None, None], meaning(x), np.nan)
+
+
+def _symmetric(x: Array) -> Array:
+    """Whether matrices are symmetric but for rounding, and for how comparisons nudge them."""
+    gap = np.abs(x - x.swapaxes(-1, -2)).max(axis=(-1, -2))
+    return gap <= 1e-8 * np.maximum(np.abs(x).max(axis=(-1, -2)), 1.0)
 
 
 def finite_gradient(t: Tensor, variable: Variable, values: Values, dims: Mapping[str, int] | None = None) -> Array:
@@ -58,12 +80,11 @@ def finite_gradient(t: Tensor, variable: Variable, values: Values, dims: Mapping
     """
     sizes = {**read_sizes(t, values), **(dims or {})}
     with np.errstate(over="ignore"):
-        return _gradient(t, variable, values, sizes)
+        return _gradient(t, variable, values, sizes, _Moved(values, sizes).evaluate(t))
 
 
-def _gradient(t: Tensor, variable: Variable, values: Values, dims: Mapping[str, int]) -> Array:
+def _gradient(t: Tensor, variable: Variable, values: Values, dims: Mapping[str, int], here: Array) -> Array:
     point = np.asarray(values[variable.name], dtype=np.float64)
-    here = Differences(values, dims).evaluate(t)
     columns: list[Array] = []
     for place in np.ndindex(*point.shape):
         h = 0.02 * max(0.1, min(1.0, abs(float(point[place]))))
@@ -104,4 +125,4 @@ def _difference(
 def _moved(t: Tensor, name: str, values: Values, dims: Mapping[str, int], place: tuple[int, ...], step: float) -> Array:
     point = np.array(values[name], dtype=np.float64)
     point[place] += step
-    return Differences({**values, name: point}, dims).evaluate(t)
+    return _Moved({**values, name: point}, dims).evaluate(t)
