@@ -253,14 +253,24 @@ class Proof:
 
     @property
     def egraph(self) -> Explored:
-        """What was explored, both sides of the goal marked (`proof.egraph.show()`); UnsupportedError without a search."""
+        """What was explored, both sides of the goal marked (`proof.egraph.show()`); UnsupportedError without a search.
+
+        >>> from tensorgrad import prove
+        >>> len(prove("inv(inv(A)) = A", let="A : n n").egraph.sides)
+        2
+        """
         if self.searched is None:
             raise UnsupportedError(f"the e-graph of a goal that was not searched for: {self.reason or self.status}")
         return self.searched.explored()
 
     @property
     def report(self) -> Report:
-        """How the search went: nodes and the size of both sides round by round, and what each rule did."""
+        """How the search went: nodes and the size of both sides round by round, and what each rule did.
+
+        >>> from tensorgrad import prove
+        >>> prove("inv(inv(A)) = A", let="A : n n", follow=True).report.unit
+        'symbols'
+        """
         from tensorgrad.api.report import Report
 
         return Report(self.egraph.history, self.profile, "symbols")
