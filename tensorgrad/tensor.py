@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
+from numbers import Rational, Real
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Union, dataclass_transform
 
 from tensorgrad.errors import EdgeError, SizeError
@@ -49,6 +50,7 @@ class Tensor:
     """
 
     __slots__ = ("__dict__", "__weakref__")
+    __array_ufunc__ = None  # a NumPy number on the left leaves the operation to the tensor
     edges: tuple[str, ...]
     dims: tuple[Poly, ...]
 
@@ -966,7 +968,7 @@ def _bound(t: Tensor) -> str:
 
 def _is_zero(number: TensorLike) -> bool:
     """Whether this is the number 0 as Python writes it: adding it changes nothing, whatever the edges."""
-    return isinstance(number, int | float | Fraction) and number == 0
+    return isinstance(number, Real) and number == 0
 
 
 def _same_sizes(left: Tensor, right: Tensor, what: str) -> None:
@@ -994,10 +996,10 @@ def tensor(value: TensorLike) -> Tensor:
 def _exact(value: Number | Poly | SizeLike) -> Poly:
     if isinstance(value, Poly):
         return value
-    if isinstance(value, float) and isfinite(value):
-        return as_poly(Fraction(repr(value)))
-    if isinstance(value, int | Fraction):
-        return as_poly(value)
+    if isinstance(value, Rational):  # NumPy's integers too
+        return as_poly(Fraction(int(value.numerator), int(value.denominator)))
+    if isinstance(value, Real) and isfinite(value):
+        return as_poly(Fraction(repr(float(value))))
     if hasattr(value, "free_symbols"):
         from tensorgrad.sizes import from_sympy
 

@@ -475,3 +475,18 @@ def test_a_zero_that_adds_nothing_is_not_printed(make: Callable[[], tg.Tensor]) 
     assert not re.search(r"\b0\b|zeros", str(t)), str(t)
     assert t.edges == ("i", "j")
     assert (0 - t) == -t
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    half, two = np.float64(0.5), np.int64(2)
+    for found, expected in [
+        (half * X, X * 0.5),
+        (X + half, X + 0.5),
+        (X**two, X**2),
+        (two - X, 2 - X),
+        (X / two, X / 2),
+    ]:
+        assert found == expected
+    assert np.float64(0.1) * X == 0.1 * X
+    with pytest.raises(tg.ValueMismatchError, match=r"axis 0 \(i\) of q has size 4, declared is 3"):
+        tg.evaluate(tg.Variable("q", i=3), {"q": torch.ones(4)})

@@ -194,6 +194,8 @@ def _conflict(dim: Poly, sizes: Mapping[str, int], origin: Mapping[str, str], ac
     known = ", ".join(f"{s} = {sizes[s]} (from {origin[s]})" for s in dim.symbols)
     if str(dim) in sizes:
         return f"{place} has size {actual}, but {known}"
+    if dim.is_constant:
+        return f"{place} has size {actual}, declared is {dim}"
     return f"{place} has size {actual}, but {dim} = {dim.evaluate(sizes)}" + (f" with {known}" if known else "")
 
 
