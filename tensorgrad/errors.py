@@ -75,10 +75,10 @@ class SizeError(TensorgradError):
     """Two sizes that must agree do not, or a size is not a positive integer expression.
 
     >>> import tensorgrad as tg
-    >>> tg.Variable("x", i="n") + tg.Variable("y", i="m")
+    >>> tg.Variable("x", i="n") + tg.Variable("y", i="m")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    tensorgrad.errors.SizeError: +: the edge 'i' has size n on one side and m on the other
+    tensorgrad.errors.SizeError: +: the edge 'i' has size n on one side, x (i=n), and m on the other, y (i=m); rename ...
     """
 
 
