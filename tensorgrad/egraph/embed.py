@@ -144,7 +144,7 @@ class _Search:
         edge = edges.get(legs[0]) if len(legs) == 1 else None
         if edge is None or not isinstance(leaf, Leaf) or not isinstance(leaf.tensor, Variable):
             return
-        others = (legs for k, (_, legs) in enumerate(self.node.operands) if k not in used)
+        others = [own for k, (_, own) in enumerate(self.node.operands) if k not in used]
         if edge in self.node.boundary or any(edge in own for own in others):
             return
         draft = Draft()

@@ -15,6 +15,7 @@ from tensorgrad.egraph.facts import is_transfer
 from tensorgrad.egraph.pattern import ORIENTED, FunctionIds, Need, Pattern, Rewrite, compile_rewrite
 from tensorgrad.egraph.special import SpecialCases
 from tensorgrad.egraph.tables import Tables
+from tensorgrad.errors import RuleError
 from tensorgrad.numeric.sample import names_of
 from tensorgrad.rule import Rule, RuleSet
 from tensorgrad.sizes import ONE, Poly
@@ -237,11 +238,11 @@ def rewrites(rule: Rule) -> Iterator[Rewrite]:
     sides = [(left, right), (right, left)] if explore else [(left, right)]
     for side, other in sides:
         assert side is not None
-        solved = _solving(side, plain)
+        solved = _solving(rule.name, side, plain)
         yield (made := Rewrite(rule.name, rule.source, side, other, solved, concludes, explore, functions))
         if other is not None and any(n.right is not None for n in solved):
             yield _transposed(made)
-    if right is None or any(n.solves for n in _solving(left, plain)):
+    if right is None or any(n.solves for n in _solving(rule.name, left, plain)):
         return
     if isinstance(left, Apply) and (unscaled := _unscaled(left, right, plain)) is not None:
         yield Rewrite(rule.name, rule.source, *unscaled, tuple(plain), None, explore, functions)
@@ -285,24 +286,34 @@ def _unscaled(left: Apply, right: Tensor, needs: Sequence[Need]) -> tuple[Tensor
     return resize(left, {}, one), resize(right, {}, one)
 
 
-def _solving(left: Tensor, needs: Sequence[Need]) -> tuple[Need, ...]:
-    """The conditions in an order in which each can be looked up, those that bind names as soon as they can."""
+def _solving(rule: str, left: Tensor, needs: Sequence[Need]) -> tuple[Need, ...]:
+    """The conditions in an order in which each can be looked up, those that bind names as soon as they can.
+
+    Raises RuleError for a condition with a name that nothing binds.
+    """
     bound = {v.name for v in left.variables}
     waiting, found = list(needs), list[Need]()
     while waiting:
         ready = [n for n in waiting if _names_in(n) <= bound]
         if not ready:
-            equation = next(n for n in waiting if n.right is not None)
-            one, two = equation.tensor, equation.right
-            assert two is not None
-            if not {v.name for v in one.variables} <= bound:
-                one, two = two, one
-            ready = [Need(one, None, two, tuple(v.name for v in two.variables if v.name not in bound))]
+            equation, solving = next(((n, s) for n in waiting if (s := _solved(n, bound)) is not None), (None, None))
+            if equation is None or solving is None:
+                names = sorted(set().union(*map(_names_in, waiting)) - bound)
+                raise RuleError(f"{rule}: nothing says what {', '.join(names)} in the conditions is")
             waiting.remove(equation)
-            bound |= set(ready[0].solves)
+            bound |= set(solving.solves)
+            ready = [solving]
         found += ready
         waiting = [n for n in waiting if n not in ready]
     return tuple(found)
+
+
+def _solved(need: Need, bound: set[str]) -> Need | None:
+    """An equation that says what the unknown names of one side are, by the other side, all of whose names are known."""
+    for one, other in ((need.tensor, need.right), (need.right, need.tensor)):
+        if one is not None and other is not None and {v.name for v in one.variables} <= bound:
+            return Need(one, None, other, tuple(v.name for v in other.variables if v.name not in bound))
+    return None
 
 
 def _names_in(need: Need) -> set[str]:
