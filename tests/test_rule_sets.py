@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tensorgrad.egraph.engine import rewrites
 from tensorgrad.errors import NotationError, RuleError
 from tensorgrad.notation import BadLine
 from tensorgrad.rule import Rule, RuleSet, library, load, read
@@ -143,3 +144,15 @@ def test_the_library_is_read_once_and_needs_no_heavy_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_conditions_are_solved_in_an_order_in_which_they_can_be() -> None:
+    text = "let A B : n n ; v w : n ; c : scalar\nr  tr(A) * v => c * tr(A) * v  if B @ w = c * v, A @ v = B @ w"
+    made = next(rewrites(RuleSet.from_text(text)["r"]))
+    assert [need.solves for need in made.needs] == [("B", "w"), ("c",)]
+
+
+def test_a_condition_that_nothing_binds_is_named() -> None:
+    rules = RuleSet.from_text("let A B C : n n\nloose  tr(A) => tr(A.T)  if B @ C = C @ B")
+    with pytest.raises(RuleError, match="loose: nothing says what B, C in the conditions is"):
+        next(rewrites(rules["loose"]))
