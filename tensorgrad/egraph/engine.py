@@ -280,7 +280,9 @@ def _unscaled(left: Apply, right: Tensor, needs: Sequence[Need]) -> tuple[Tensor
     argument = left.args[0]
     factors = argument.factors if isinstance(argument, Product) else ()
     numbers = [f for f in factors if isinstance(f, Variable) and not f.order]
-    if len(factors) != 2 or len(numbers) != 1 or any(numbers[0].name in _names_in(n) for n in needs) or not needs:
+    rest = {v.name for f in factors if f not in numbers for v in f.variables}
+    asked = set[str]().union(*map(_names_in, needs))
+    if len(factors) != 2 or len(numbers) != 1 or numbers[0].name in asked or not rest & asked:
         return None
     one: dict[str, Tensor] = {numbers[0].name: Scalar(ONE)}
     return resize(left, {}, one), resize(right, {}, one)

@@ -39,7 +39,7 @@ class Facts:
         if depth == 0 or key in self._asking or self._denied.get(key, -1) >= depth or fact not in self.possible:
             return False
         self._asking.add(key)
-        found = any(self._by_rule(p, ref, depth) for p in self.rules.get(fact, ()) if self._is_of_use(p))
+        found = any(self._by_rule(p, ref, depth) for p in self.rules.get(fact, ()) if self._is_of_use(p, ref))
         self._asking.discard(key)
         if found:
             graph.assert_fact(ref, fact)
@@ -48,9 +48,11 @@ class Facts:
             self._denied[key] = depth
         return found
 
-    def _is_of_use(self, pattern: Pattern) -> bool:
-        """Whether a rule that asks for an equation could find one."""
-        return EQUATED not in pattern.asks or EQUATED in self.graph.fact_names
+    def _is_of_use(self, pattern: Pattern, ref: Ref) -> bool:
+        """Whether a rule that asks for an equation could find one: where some are stated, and of a name."""
+        if EQUATED not in pattern.asks:
+            return True
+        return EQUATED in self.graph.fact_names and bool(self.graph.members(ref[0]).leaves)
 
     def forget_denials(self) -> None:
         """Questions that were answered no may be asked again: the e-graph has changed."""
