@@ -1,4 +1,5 @@
-"""Which theorems need which rule: proved with the library, not proved without the rule. Kept in `theorems/needs.json`.
+"""Which theorems need which rule, kept in `theorems/needs.json`: without the rule the theorem is not proved, or its left side
+does not simplify as far.
 
 `python -m tests.needs [RULE...]` finds them anew for these rules, or for those that are new (minutes). It prints the rules
 without a theorem that needs them.
@@ -9,15 +10,15 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from unittest.mock import patch
 
-from tensorgrad.calculus import expand, expectation, packaged_forms
-from tensorgrad.egraph import engine, search
+from tensorgrad.calculus import expand
+from tensorgrad.egraph import search
+from tensorgrad.egraph.pricing import Pricing
 from tensorgrad.errors import TensorgradError
+from tensorgrad.extract import Extraction
 from tensorgrad.notation import Claim, parse_file
 from tensorgrad.rule import Rule, RuleSet, library
 
@@ -36,25 +37,13 @@ def goals() -> dict[str, Claim]:
     return {g.name: g for g in lines if isinstance(g, Claim) and g.relation == "=" and g.right is not None}
 
 
-@contextmanager
-def expectations(rules: RuleSet) -> Generator[None]:
-    """Closed forms of expectations are those of `rules`: the calculus takes them from the packaged file, whatever is asked."""
-    kept = tuple(form for form in packaged_forms() if form.name in rules)
-    with (
-        patch.object(expectation, "packaged_forms", lambda: kept),
-        patch.object(engine, "packaged_forms", lambda: kept),
-    ):
-        yield
-
-
 def proved(claim: Claim, rules: RuleSet, seconds: float, used: dict[str, None] | None = None) -> bool:
     """Whether a goal is proved by these rules, leaf derivatives taken by them too; `used` notes what was at work."""
     assert claim.right is not None
     used = {} if used is None else used
     try:
-        with expectations(rules):
-            sides = [expand(t, rules, claim.conditions, used) for t in (claim.left, claim.right)]
-            found = search.prove(*sides, conditions=claim.conditions, rules=rules, seconds=seconds, explain=False)
+        sides = [expand(t, rules, claim.conditions, used) for t in (claim.left, claim.right)]
+        found = search.prove(*sides, conditions=claim.conditions, rules=rules, seconds=seconds, explain=False)
     except TensorgradError:
         return False
     used.update(dict.fromkeys(found.rules))
@@ -62,9 +51,26 @@ def proved(claim: Claim, rules: RuleSet, seconds: float, used: dict[str, None] |
     return found.proved
 
 
+def simplest(claim: Claim, rules: RuleSet, seconds: float) -> tuple[int, int] | None:
+    """The size of what the left side of a goal simplifies to; None where the seconds run out first."""
+    try:
+        found = search.simplify(
+            expand(claim.left, rules, claim.conditions), conditions=claim.conditions, rules=rules, seconds=seconds
+        )
+    except TensorgradError:
+        return None
+    return None if found.stopped == "seconds" else Extraction(found.graph, found.refs, Pricing(found.graph, None)).cost
+
+
 def needs(claim: Claim, rule: str, seconds: float = 2.0) -> bool:
-    """Whether a goal is proved with the library, and not without the rule."""
-    return not proved(claim, library().without(rule), seconds) and proved(claim, library(), 3 * seconds)
+    """Whether a goal needs the rule: to be proved, or for its left side to become as simple as the library makes it."""
+    others = library().without(rule)
+    if not proved(claim, library(), 3 * seconds):
+        return False
+    if not proved(claim, others, seconds):
+        return True
+    near, far = simplest(claim, library(), 3 * seconds), simplest(claim, others, 3 * seconds)
+    return near is not None and far is not None and near < far
 
 
 def words(text: str) -> frozenset[str]:

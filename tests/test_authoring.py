@@ -51,6 +51,36 @@ def test_a_rule_from_python() -> None:
     assert push.name in tg.simplify("inv(I[m] + B @ C) @ B", let="B : m l ; C : l m", rules=alone).profile
 
 
+CALCULUS = """\
+let z m : scalar ;  v : scalar positive ;  x : scalar
+softplus-slope  [mine]  d(softplus)(x) => exp(x) / (1 + exp(x))
+mean-of-hinge   [mine]  E[z](relu(z))
+                        => (m * (1 + erf(m / sqrt(2 * v))) + sqrt(v / 2) * d(erf)(m / sqrt(2 * v))) / 2  if z ~ N(m, v)
+"""
+
+
+def test_own_derivatives_stand_before_those_of_the_library() -> None:
+    result = tg.simplify("grad(softplus(x) * x, x)", let="x : scalar", rules=library() + RuleSet.from_text(CALCULUS))
+    assert "softplus-slope" in str(result.derivation)
+    assert "softplus-slope" not in str(tg.simplify("grad(softplus(x) * x, x)", let="x : scalar").derivation)
+
+
+def test_expectations_are_taken_by_the_rules_given_and_by_no_others() -> None:
+    asked = {"expression": "E[z](relu(z))", "let": "z c : scalar ; w : scalar positive", "if_": "z ~ N(c, w)"}
+    own = RuleSet.from_text(CALCULUS)
+    assert "E[z]" in str(tg.simplify(**asked, rules=RuleSet()).tensor)
+    result = tg.simplify(**asked, rules=own, verify=True)
+    assert "E[z]" not in str(result.tensor)
+    assert result.verified
+    assert "mean-of-hinge" in str(result.derivation)
+
+
+def test_a_closed_form_that_is_not_read_is_named() -> None:
+    own = RuleSet.from_text("let z m : scalar ; v : scalar positive\ncube  E[z](z * z * relu(z)) => m  if z ~ N(m, v)")
+    with pytest.raises(RuleError, match="cube is no closed form of an expectation: it has z more than once"):
+        tg.simplify("E[z](z * relu(z))", let="z : scalar", if_="z ~ N(0, 1)", rules=library() + own)
+
+
 def test_a_rule_set_from_python_is_used_in_simplifying() -> None:
     own = tg.rule("resolvent", "inv(I[n] + P) => I[n] - P / 2", let="P : n n idempotent")
     without = tg.simplify("inv(I[n] + P) @ x", let="P : n n idempotent ; x : n")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from tensorgrad.calculus import expand
+from tensorgrad.notation import parse
+from tensorgrad.numeric import evaluate
 from tensorgrad.rule import library
 from tests.needs import goals, needs, stored
 
 NEEDS = stored()
 PAIRS = [(rule, kept[0]) for rule, kept in NEEDS.items() if kept]
 EVERY = 12
-WITHOUT = 80
+WITHOUT = 30
 """Rules for which no theorem is known that needs them: a number that may only fall. `rules/README.md` says why they stay."""
+WRITTEN = {
+    "log-of-sigmoid-grad": ("grad(log(sigmoid(x)), x)", -1000.0),
+    "square-of-sqrt-grad": ("grad(sqrt(x) ** 2, x)", 0.0),
+}
+"""Rules for gradients as they are written, and where these are numbers by the rule alone."""
 COMMAND = "run `python -m tests.needs`"
 
 
@@ -21,7 +30,7 @@ def test_every_rule_was_looked_at() -> None:
 
 
 def test_few_rules_have_no_theorem_that_needs_them() -> None:
-    without = [rule for rule in NEEDS if rule in library() and not NEEDS[rule]]
+    without = [rule for rule in NEEDS if rule in library() and rule not in WRITTEN and not NEEDS[rule]]
     assert len(without) <= WITHOUT, f"{COMMAND}; without: {' '.join(without)}"
 
 
@@ -38,3 +47,13 @@ def test_some_theorems_need_their_rule(rule: str, theorem: str) -> None:
 @pytest.mark.parametrize(("rule", "theorem"), PAIRS)
 def test_theorems_need_their_rule(rule: str, theorem: str) -> None:
     assert needs(goals()[theorem], rule)
+
+
+@pytest.mark.parametrize("rule", WRITTEN)
+def test_gradients_as_they_are_written_need_their_rule(rule: str) -> None:
+    text, point = WRITTEN[rule]
+    gradient = parse(text, let="x : scalar")
+    by_rule, without = (expand(gradient, rules) for rules in (library(), library().without(rule)))
+    with np.errstate(all="ignore"):
+        assert np.isfinite(evaluate(by_rule, {"x": np.float64(point)}))
+        assert not np.isfinite(evaluate(without, {"x": np.float64(point)}))

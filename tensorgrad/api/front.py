@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression, symbols_of
 from tensorgrad.api.results import Priced
-from tensorgrad.calculus import expand
+from tensorgrad.calculus import expand, lines_of
 from tensorgrad.errors import SizeError
 from tensorgrad.rule import RuleSet, library
 from tensorgrad.runtime import plan as plan_of
@@ -54,7 +54,12 @@ def pareto(
 
     loaded = rules if rules is not None else library()
     explored = search.simplify(
-        expand(t, conditions=conditions), conditions=conditions, dims=sizes, rules=loaded, seconds=seconds, nodes=nodes
+        expand(t, lines_of(rules), conditions),
+        conditions=conditions,
+        dims=sizes,
+        rules=loaded,
+        seconds=seconds,
+        nodes=nodes,
     )
     front: list[Priced] = []
     for _, tensors, found in _by_limit(explored, sizes):

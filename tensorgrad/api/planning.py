@@ -10,7 +10,7 @@ from tensorgrad.api.flatten import flatten
 from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression, symbols_of
 from tensorgrad.api.results import Cost, Plans, Priced
 from tensorgrad.api.written import Written
-from tensorgrad.calculus import expand
+from tensorgrad.calculus import expand, lines_of
 from tensorgrad.cost import default_dims
 from tensorgrad.diagram import Store, expression, insert
 from tensorgrad.errors import SizeError, UnsupportedError
@@ -80,7 +80,7 @@ def plan(
         raise SizeError(f"a plan needs a size for each of {', '.join(symbols)}; give dims, for example {example}")
     from tensorgrad.egraph import search
 
-    expanded = expand(t, conditions=conditions)
+    expanded = expand(t, lines_of(rules), conditions)
     loaded = rules if rules is not None else library()
     explored = search.simplify(expanded, conditions=conditions, dims=sizes, rules=loaded, seconds=seconds, nodes=nodes)
     (found,) = explored.forms(sizes)

@@ -8,7 +8,7 @@ from tensorgrad import numeric
 from tensorgrad.api.inputs import check_arguments
 from tensorgrad.api.results import Proof, Status
 from tensorgrad.api.verify import DIFFERENCES, INSTANCES, outcomes
-from tensorgrad.calculus import expand
+from tensorgrad.calculus import expand, lines_of
 from tensorgrad.errors import InputError, UnsupportedError
 from tensorgrad.notation import Claim, parse_claim
 from tensorgrad.rule import RuleSet, library
@@ -52,8 +52,8 @@ def prove(
         raise UnsupportedError(f"a proof of {claim.text}: a goal is an equation; `tensorgrad check` tests fact rules")
     leaves: tuple[dict[str, None], dict[str, None]] = ({}, {})
     try:
-        left = expand(claim.left, conditions=claim.conditions, used=leaves[0])
-        right = expand(claim.right, conditions=claim.conditions, used=leaves[1])
+        sides = zip((claim.left, claim.right), leaves, strict=True)
+        left, right = (expand(t, lines_of(rules), claim.conditions, used) for t, used in sides)
     except UnsupportedError as missing:
         # The numbers need no symbolic derivative: they may still refute the goal.
         seen = _counterexample(claim.left, claim.right, claim)

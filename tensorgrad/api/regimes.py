@@ -8,7 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression, symbols_of
-from tensorgrad.calculus import expand
+from tensorgrad.calculus import expand, lines_of
 from tensorgrad.errors import InputError
 from tensorgrad.rule import RuleSet, library
 from tensorgrad.runtime import plan as plan_of
@@ -100,7 +100,7 @@ def regimes(
     """
     check_arguments(let, if_, rules, seconds, nodes)
     t, conditions = read_expression(expression, let, if_)
-    expanded = expand(t, conditions=conditions)
+    expanded = expand(t, lines_of(rules), conditions)
     symbols = tuple(symbols_of([t], conditions))
     if len(symbols) > _MOST_SYMBOLS:
         raise InputError(f"regimes of {len(symbols)} symbols {', '.join(symbols)}: give at most {_MOST_SYMBOLS}")

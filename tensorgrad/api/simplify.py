@@ -13,7 +13,7 @@ from tensorgrad.api.planning import flat_form
 from tensorgrad.api.results import Result
 from tensorgrad.api.verify import Verdict
 from tensorgrad.api.verify import verify as compare
-from tensorgrad.calculus import expand
+from tensorgrad.calculus import expand, lines_of
 from tensorgrad.cost import Rates
 from tensorgrad.derivation import Derivation
 from tensorgrad.diagram import check_variables
@@ -104,7 +104,7 @@ def simplify_all(
     check_variables(t for t, _ in read)
     conditions = tuple({str(c): c for _, own in read for c in own}.values())
     leaves: list[dict[str, None]] = [{} for _ in read]
-    expanded = [expand(t, conditions=conditions, used=own) for (t, _), own in zip(read, leaves, strict=True)]
+    expanded = [expand(t, lines_of(rules), conditions, used=own) for (t, _), own in zip(read, leaves, strict=True)]
     symbols = symbols_of([t for t, _ in read], conditions)
     sizes = read_dims(dims, symbols)
     _require_sizes(objective, symbols, sizes)

@@ -1,6 +1,7 @@
 """Derivatives of expressions, as expressions."""
 
 from tensorgrad.calculus.derivative import closed_forms, differentiate, expand, gradients
-from tensorgrad.calculus.forms import packaged_forms
+from tensorgrad.calculus.forms import ClosedForm
+from tensorgrad.calculus.lines import forms_of, lines_of
 
-__all__ = ["closed_forms", "differentiate", "expand", "gradients", "packaged_forms"]
+__all__ = ["ClosedForm", "closed_forms", "differentiate", "expand", "forms_of", "gradients", "lines_of"]

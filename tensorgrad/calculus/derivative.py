@@ -15,8 +15,10 @@ from tensorgrad.calculus.blocks import SERIES, through_block
 from tensorgrad.calculus.closing import Offer
 from tensorgrad.calculus.exchange import through
 from tensorgrad.calculus.expectation import eliminate, offers
+from tensorgrad.calculus.forms import SourcedLine
 from tensorgrad.calculus.laws import by_definition, with_exchange
-from tensorgrad.calculus.leaves import Leaves, Line, Template, leaves, peel
+from tensorgrad.calculus.leaves import Leaves, Template, leaves, peel
+from tensorgrad.calculus.lines import forms_of
 from tensorgrad.calculus.local import commuting, jacobian, missing, traced
 from tensorgrad.calculus.template import Instance
 from tensorgrad.calculus.wired import Frame, Wired, apply, materialise, total
@@ -49,15 +51,15 @@ _UNFOLDED = 16
 
 def expand(
     t: Tensor,
-    rules: Iterable[Line] | None = None,
+    rules: Iterable[SourcedLine] | None = None,
     conditions: Sequence[Condition] = (),
     used: dict[str, None] | None = None,
 ) -> Tensor:
     """`t` without Derivative nodes, derivatives of known functions (`d(tanh)(x)`) and expectations that can be taken.
 
-    Args: t; rules, lines with leaf derivatives (the packaged `derivatives.rules` if None); conditions, facts known to
-    hold (some leaf derivatives need them: that of `adj` needs an invertible argument); used, where the names of the
-    leaf derivatives are noted that were taken.
+    Args: t; rules, lines with leaf derivatives and closed forms of expectations (the packaged `derivatives.rules` and
+    `expectations.rules` if None); conditions, facts known to hold (some leaf derivatives need them: that of `adj` needs
+    an invertible argument); used, where the names of the leaf derivatives are noted that were taken.
     Raises UnsupportedError for functions without a leaf derivative, and for derivatives that cannot move into an E.
 
     >>> from tensorgrad.tensor import Product, Variable
@@ -72,13 +74,15 @@ def expand(
         return t
     templates = leaves(rules, conditions, used)
     plain = _derived(t, templates)
-    return eliminate(plain, lambda y, x, names: _differentiate(y, x, tuple(names), templates)) if random else plain
+    if not random:
+        return plain
+    return eliminate(plain, lambda y, x, names: _differentiate(y, x, tuple(names), templates), forms_of(rules))
 
 
-def closed_forms(node: Expectation, conditions: Sequence[Condition] = ()) -> list[Offer]:
-    """What an expectation without a closed form that holds everywhere equals under facts, by `expectations.rules`."""
-    templates = leaves(None, conditions)
-    return offers(node, lambda y, x, names: _differentiate(y, x, tuple(names), templates))
+def closed_forms(node: Expectation, rules: Iterable[SourcedLine] | None = None) -> list[Offer]:
+    """What an expectation without a closed form that holds everywhere equals under facts, by lines as in `expand`."""
+    templates = leaves(rules)
+    return offers(node, lambda y, x, names: _differentiate(y, x, tuple(names), templates), forms_of(rules))
 
 
 def _differentiated(node: Tensor) -> bool:
@@ -99,7 +103,9 @@ def _derived(t: Tensor, templates: Leaves) -> Tensor:
     return done[id(t)]
 
 
-def differentiate(t: Tensor, variable: Variable, names: Sequence[str], rules: Iterable[Line] | None = None) -> Tensor:
+def differentiate(
+    t: Tensor, variable: Variable, names: Sequence[str], rules: Iterable[SourcedLine] | None = None
+) -> Tensor:
     """The derivative of `t` with respect to the entries of `variable`: the edges of `t`, then `names`.
 
     >>> x = Variable("x", i="n")

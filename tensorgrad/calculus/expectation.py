@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tensorgrad.calculus.closing import Integrand, Offer
-from tensorgrad.calculus.forms import packaged_forms
+from tensorgrad.calculus.forms import ClosedForm
 from tensorgrad.calculus.laws import free_names
 from tensorgrad.calculus.mean import Closed, Mean, Operand, Step, tensor_ref
 from tensorgrad.calculus.wick import Gaussian, independent, raw_moments
@@ -30,7 +30,7 @@ KINKED = frozenset(["relu", "abs", "max"])
 """Functions that are continuous, with one derivative almost everywhere: good for Stein's lemma once."""
 
 
-def eliminate(t: Tensor, differentiate: Differentiate) -> Tensor:
+def eliminate(t: Tensor, differentiate: Differentiate, forms: Sequence[ClosedForm]) -> Tensor:
     """`t` (without Var, Cov and derivatives) with every expectation evaluated as far as its law goes."""
     if not any(isinstance(n, Expectation) for n in postorder(t)):
         return t
@@ -38,32 +38,32 @@ def eliminate(t: Tensor, differentiate: Differentiate) -> Tensor:
     for node in postorder(t):
         children = tuple(align(done[id(c)], c.edges) for c in node.children)
         new = with_children(node, children)
-        done[id(node)] = _value(new, differentiate) if isinstance(new, Expectation) else new
+        done[id(node)] = _value(new, differentiate, forms) if isinstance(new, Expectation) else new
     return done[id(t)]
 
 
-def _value(node: Expectation, differentiate: Differentiate) -> Tensor:
+def _value(node: Expectation, differentiate: Differentiate, forms: Sequence[ClosedForm]) -> Tensor:
     argument = node.args[0]
     store = Store()
-    mean = Mean(store, node.variable, node.law, _step(node, differentiate), _closing(differentiate))
+    mean = Mean(store, node.variable, node.law, _step(node, differentiate), _closing(differentiate, forms))
     ref = mean.of(tensor_ref(store, argument, node.edges))
     return expression(store, ref, node.edges)
 
 
-def _closing(differentiate: Differentiate) -> Closed:
+def _closing(differentiate: Differentiate, forms: Sequence[ClosedForm]) -> Closed:
     """Closed forms that need no fact, with the expectations in them taken too."""
 
     def closed(mean: Mean, operands: Sequence[Operand], dims: Sequence[Poly]) -> Tensor | None:
         if mean.law is None or mean.law.kind != "N":
             return None
         whole = Integrand(mean.store, mean.variable, mean.x, mean.law, operands, dims, differentiate)
-        offer = next((o for o in whole.offers(packaged_forms()) if not o.needs), None)
-        return None if offer is None else align(eliminate(offer.value, differentiate), offer.value.edges)
+        offer = next((o for o in whole.offers(forms) if not o.needs), None)
+        return None if offer is None else align(eliminate(offer.value, differentiate, forms), offer.value.edges)
 
     return closed
 
 
-def offers(node: Expectation, differentiate: Differentiate) -> list[Offer]:
+def offers(node: Expectation, differentiate: Differentiate, forms: Sequence[ClosedForm]) -> list[Offer]:
     """What an opaque expectation equals under facts that it is not known to satisfy; the edges are those of `node`."""
     law = node.law
     if law is None or law.kind != "N":
@@ -73,7 +73,7 @@ def offers(node: Expectation, differentiate: Differentiate) -> list[Offer]:
 
     def closed(mean: Mean, operands: Sequence[Operand], dims: Sequence[Poly]) -> Tensor | None:
         whole = Integrand(mean.store, mean.variable, mean.x, law, operands, dims, differentiate)
-        found.extend(whole.offers(packaged_forms()))
+        found.extend(whole.offers(forms))
         return None
 
     mean = Mean(store, node.variable, law, _step(node, differentiate), closed)

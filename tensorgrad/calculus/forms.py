@@ -1,4 +1,4 @@
-"""Closed forms of expectations under a normal law: the lines of `rules/expectations.rules`, read once.
+"""Closed forms of expectations under a normal law: lines such as those of `rules/expectations.rules`.
 
 The integrand of a left side is a product of functions with known names, each of one argument, which is one of
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 from tensorgrad.calculus.laws import bare, free_names
@@ -252,13 +251,4 @@ def read_forms(lines: Iterable[SourcedLine], differentiate: Differentiate) -> tu
     return tuple(_Reading(line, differentiate).read() for line in lines if isinstance(line.left, Expectation))
 
 
-@lru_cache(maxsize=1)
-def packaged_forms() -> tuple[ClosedForm, ...]:
-    """Those of the packaged `expectations.rules`."""
-    from tensorgrad.calculus.derivative import differentiate
-    from tensorgrad.rule import directory, load
-
-    return read_forms(load(directory() / "expectations.rules"), differentiate)
-
-
-__all__ = ["ClosedForm", "Factor", "chain_of", "coefficients", "packaged_forms", "read_forms"]
+__all__ = ["ClosedForm", "Factor", "chain_of", "coefficients", "read_forms"]

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 CompositeKey = tuple[str, str, tuple[Poly, ...]]
 
+_KEPT = 16
+"""Rule sets whose templates are kept."""
+
 
 class Line(Protocol):
     """What is read of a rule: a claim of the notation or a rule of a library."""
@@ -206,6 +209,10 @@ def _traced(t: Tensor) -> Apply | None:
     return applied[0] if len(applied[0].produced) == 2 else None
 
 
+_read: dict[tuple[int, ...], tuple[tuple[Line, ...], Leaves]] = {}
+"""The templates of lines, by their identities; the lines too, so that their identities stay theirs."""
+
+
 @lru_cache(maxsize=1)
 def _packaged() -> Leaves:
     from tensorgrad.rule import directory, load
@@ -224,20 +231,30 @@ def leaves(
     Lines that are not about the derivative of a function are left out, so a whole rule set may be given. In `used` the
     names of the lines are noted that are used.
     """
-    used = used if used is not None else {}
-    if lines is None:
-        base = _packaged()
-        return Leaves(base.jacobians, base.traces, base.composites, tuple(known), used)
-    found = Leaves(known=tuple(known), used=used)
-    for line in lines:
-        node = peel(line.left, {e: e for e in line.left.edges})[0]
-        if isinstance(node, Derivative) or _defines(node):
+    base = _packaged() if lines is None else _of(lines)
+    return Leaves(base.jacobians, base.traces, base.composites, tuple(known), used if used is not None else {})
+
+
+def _of(lines: Iterable[Line]) -> Leaves:
+    """The templates of lines, read once as long as these are the same objects."""
+    own = tuple(filter(is_leaf_derivative, lines))
+    key = tuple(map(id, own))
+    if key not in _read:
+        if len(_read) >= _KEPT:
+            del _read[next(iter(_read))]
+        found = Leaves()
+        for line in own:
             found.read(line)
-    return found
+        _read[key] = own, found
+    return _read[key][1]
 
 
-def _defines(node: Tensor) -> bool:
-    """Whether it is d(f)(x) for a name x: an identity such as d(erf)(-x) = d(erf)(x) is none."""
-    return (
-        isinstance(node, Apply) and bool(node.function.derivative) and isinstance(peel(node.args[0], {})[0], Variable)
-    )
+def is_leaf_derivative(line: Line) -> bool:
+    """Whether the left side is the derivative of a function: d(f)(x) for a name x, or a gradient.
+
+    An identity such as d(erf)(-x) = d(erf)(x) is none.
+    """
+    node = peel(line.left, {e: e for e in line.left.edges})[0]
+    if isinstance(node, Apply) and node.function.derivative:
+        return isinstance(peel(node.args[0], {})[0], Variable)
+    return isinstance(node, Derivative)

@@ -14,6 +14,7 @@ from tensorgrad.diagram.nodes import Handle, Leaf
 from tensorgrad.egraph.facts import Facts
 from tensorgrad.egraph.graph import Class, EGraph
 from tensorgrad.egraph.reasons import Applied
+from tensorgrad.rule import Rule
 from tensorgrad.tensor import Expectation, Fact, Sum, Tensor, Variable, rebuild, renamed, walk
 
 MOST_FORMS = 8
@@ -46,6 +47,8 @@ class Averages:
 
     graph: EGraph
     facts: Facts
+    lines: Sequence[Rule] | None
+    """What derivatives and expectations are taken by; None: by what is packaged."""
     _leaves: dict[Handle, Expectation] = field(default_factory=dict[Handle, Expectation])
     _waiting: list[_Waiting] = field(default_factory=list[_Waiting])
     _tried: set[tuple[Handle, Handle]] = field(default_factory=set[tuple[Handle, Handle]])
@@ -74,7 +77,7 @@ class Averages:
             node = nodes[handle]
             if isinstance(node, Leaf) and isinstance(node.tensor, Expectation) and len(self._leaves) < MOST_LEAVES:
                 self._leaves[handle] = node.tensor
-                offers = closed_forms(node.tensor)
+                offers = closed_forms(node.tensor, self.lines)
                 self._waiting += [_Waiting(handle, o.name, o.source, o.value, o.needs) for o in offers]
                 if not offers:
                     self._reflect(handle, node.tensor)
@@ -86,7 +89,7 @@ class Averages:
         for one in waiting:
             self.graph.check_budget()
             if all(self.facts.holds(insert(self.graph, t), fact.name) for t, fact in one.needs):
-                changed = self._unite(one.leaf, expand(one.value), Applied(one.name, one.source)) or changed
+                changed = self._unite(one.leaf, expand(one.value, self.lines), Applied(one.name, one.source)) or changed
             else:
                 self._waiting.append(one)
         return changed
@@ -105,7 +108,7 @@ class Averages:
             if member != inside and (leaf, member) not in self._tried:
                 graph.check_budget()
                 self._tried.add((leaf, member))
-                value = expand(expected(t, self._form(member, origin, t.edges)))
+                value = expand(expected(t, self._form(member, origin, t.edges)), self.lines)
                 changed = self._unite(leaf, value, reason) or changed
         return changed
 

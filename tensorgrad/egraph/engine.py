@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import ClassVar
 
-from tensorgrad.calculus import packaged_forms
+from tensorgrad.calculus import ClosedForm, forms_of, lines_of
 from tensorgrad.diagram import Store, insert
 from tensorgrad.diagram.nodes import Application, Leaf, Network, Total
 from tensorgrad.diagram.powers import is_natural
@@ -53,6 +53,7 @@ class Engine:
         self.fact_rules: dict[str, list[Pattern]] = {}
         self.patterns: list[Pattern] = []
         self._library = library
+        self.lines = library.lines
         for rule in rules:
             for pattern in library.compiled(rule):
                 self._add(pattern)
@@ -60,7 +61,8 @@ class Engine:
     @staticmethod
     def of(rules: RuleSet, tensors: Sequence[Tensor]) -> Engine:
         """The engine with those of the rules whose functions can occur when one starts from `tensors`."""
-        return Library.of(rules).engine(frozenset(name for t in tensors for name in _names(t)))
+        library = Library.of(rules)
+        return library.engine(frozenset(name for t in tensors for name in _names(t, library.forms)))
 
     def _add(self, pattern: Pattern) -> None:
         self.patterns.append(pattern)
@@ -96,7 +98,9 @@ class Library:
         self._all = tuple(rules)  # alive as long as this is, so that their ids stay theirs
         self._rules = [rule for rule in self._all if not _is_calculus(rule)]
         self._left = [_needed(rule) for rule in self._rules]
-        self._right = [frozenset(n for t in rule.tensors for n in _names(t)) for rule in self._rules]
+        self.lines = lines_of(rules)
+        self.forms = forms_of(self.lines)
+        self._right = [frozenset(n for t in rule.tensors for n in _names(t, self.forms)) for rule in self._rules]
         self._patterns: dict[str, list[Pattern]] = {}
         self._special: SpecialCases | None = None
         self._engines: dict[tuple[int, ...], Engine] = {}
@@ -145,7 +149,7 @@ class Library:
         return self._special
 
 
-def _names(t: Tensor) -> Iterator[str]:
+def _names(t: Tensor, forms: Sequence[ClosedForm]) -> Iterator[str]:
     """Names of the known functions and structural tensors of an expression, and its sizes that are numbers; what
     structure turns into what else, too."""
     for node in walk(t):
@@ -158,13 +162,13 @@ def _names(t: Tensor) -> Iterator[str]:
         elif isinstance(node, LeviCivita | Unit | Convolution):
             yield type(node).__name__
         elif isinstance(node, Expectation):
-            yield from _of_closed_forms(node)
+            yield from _of_closed_forms(node, forms)
 
 
-def _of_closed_forms(node: Expectation) -> Iterator[str]:
+def _of_closed_forms(node: Expectation, forms: Sequence[ClosedForm]) -> Iterator[str]:
     """Names of the functions that an expectation may turn into."""
     inside = {n.function.name for a in node.args for n in walk(a) if isinstance(n, Apply)}
-    for form in packaged_forms():
+    for form in forms:
         if all(f.name in inside for factor in form.factors for f, _ in factor.chain):
             for t in (form.right, *(t for t, _ in form.needs)):
                 yield from (n.function.name for n in walk(t) if isinstance(n, Apply) and n.function.known)

@@ -49,10 +49,17 @@ class Facts:
         return found
 
     def _is_of_use(self, pattern: Pattern, ref: Ref) -> bool:
-        """Whether a rule that asks for an equation could find one: where some are stated, and of a name."""
+        """Whether a rule that asks for an equation could find one: where some are stated, of a name or a product of names."""
         if EQUATED not in pattern.asks:
             return True
-        return EQUATED in self.graph.fact_names and bool(self.graph.members(ref[0]).leaves)
+        if EQUATED not in self.graph.fact_names:
+            return False
+        found = self.graph.members(ref[0])
+        return bool(found.leaves) or any(self._is_of_names(h) for h in found.networks)
+
+    def _is_of_names(self, handle: Handle) -> bool:
+        node = self.graph.nodes[handle]
+        return isinstance(node, Network) and all(self.graph.members(h).leaves for h, _ in node.operands)
 
     def forget_denials(self) -> None:
         """Questions that were answered no may be asked again: the e-graph has changed."""

@@ -76,10 +76,19 @@ class Rewrite:
         return any(d.is_constant and d is not ONE for v in self.left.variables for d in v.dims)
 
     @property
+    def multiplies(self) -> bool:
+        """Whether it makes more inverses than it takes, as Woodbury's identity does."""
+        return self.explore and self.right is not None and _inverses(self.right) > _inverses(self.left) > 0
+
+    @property
     def opens(self) -> frozenset[str]:
         """The functions of the right side, powers aside."""
         found = walk(self.right) if self.right is not None else ()
         return frozenset(n.function.name for n in found if isinstance(n, Apply)) - {"pow"}
+
+
+def _inverses(t: Tensor) -> int:
+    return sum(isinstance(n, Apply) and n.function.name == "inv" for n in walk(t))
 
 
 @dataclass(slots=True)

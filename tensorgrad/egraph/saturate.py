@@ -97,7 +97,7 @@ class Saturation:
         self.linear = Linear(self.graph, few=self.price is not None)
         self.factors = Factoring(self.graph)
         self.basis = Basis(self.graph)
-        self.averages = Averages(self.graph, self.facts)
+        self.averages = Averages(self.graph, self.facts, self.engine.lines)
 
     def run(self) -> Stopped:
         """Run until the goal holds, nothing changes any more, or a budget is spent; says which."""
@@ -144,7 +144,7 @@ class Saturation:
             rewrite = proposal[0].rewrite
             if self.fused and rewrite.unfuses and self._given.isdisjoint(rewrite.opens):
                 continue
-            if rewrite.explore and rewrite.sized:
+            if rewrite.explore and (rewrite.sized or rewrite.multiplies):
                 self._last.append(proposal)
             elif rewrite.explore:
                 self._waiting.append(proposal)
