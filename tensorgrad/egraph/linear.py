@@ -7,7 +7,7 @@ from math import prod
 
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.expression import children
-from tensorgrad.diagram.nodes import Handle, Network, Ref, Total
+from tensorgrad.diagram.nodes import Handle, Network, Node, Ref, Total
 from tensorgrad.egraph.forms import member_axes, sum_members, sum_of
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Congruent
@@ -16,6 +16,9 @@ from tensorgrad.sizes import ONE, Poly
 _MOST_FORMS = 500
 
 _MOST_SUMS = 4
+
+_LARGEST = 2**200
+"""Numerator and denominator of a coefficient that is still written out."""
 
 Choice = tuple[tuple[int, Handle], ...]
 """Operands of a network (by position), each with a sum of its class."""
@@ -42,7 +45,7 @@ class Linear:
     def inline(self, handle: Handle) -> bool:
         """Write out, all at once, the operands (or terms) of a node whose classes also have a network (a sum) form."""
         graph, node = self.graph, self.graph.nodes[handle]
-        if handle in graph.dead:
+        if handle in graph.dead or _is_far(node):
             return False
         match node:
             case Network():
@@ -243,6 +246,21 @@ class Linear:
         )
         graph.rebuild()
         return changed
+
+
+def _is_far(node: Node) -> bool:
+    """Whether a coefficient is so long that it comes of writing out forms of each other, round and round."""
+    match node:
+        case Network():
+            return _is_long(node.coefficient)
+        case Total():
+            return any(_is_long(c) for c, _, _ in node.terms)
+        case _:
+            return False
+
+
+def _is_long(coefficient: Poly) -> bool:
+    return any(max(abs(c.numerator), c.denominator) > _LARGEST for _, c in coefficient.terms)
 
 
 def _length(graph: EGraph, member: Handle) -> int:

@@ -78,7 +78,7 @@ class Rewrite:
     @property
     def multiplies(self) -> bool:
         """Whether it makes more inverses than it takes, as Woodbury's identity does."""
-        return self.explore and self.right is not None and _inverses(self.right) > _inverses(self.left) > 0
+        return self.right is not None and _inverses(self.right) > _inverses(self.left) > 0
 
     @property
     def opens(self) -> frozenset[str]:
@@ -130,6 +130,8 @@ class Pattern:
     queries: tuple[Query, ...]
     facts: Mapping[str, tuple[str, ...]]
     cuts: bool = False
+    last: bool = False
+    """An identity that is tried when nothing else is left: about sizes that are numbers, or making more inverses."""
     functions: frozenset[str] = frozenset()
     asks: frozenset[str] = frozenset()
     repeated: frozenset[Handle] = frozenset()
@@ -200,6 +202,7 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
         tuple(queries),
         facts,
         cuts,
+        rewrite.explore and (rewrite.sized or rewrite.multiplies),
         frozenset(named),
         frozenset(asks),
         _repeated(store),

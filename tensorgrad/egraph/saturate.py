@@ -144,7 +144,7 @@ class Saturation:
             rewrite = proposal[0].rewrite
             if self.fused and rewrite.unfuses and self._given.isdisjoint(rewrite.opens):
                 continue
-            if rewrite.explore and (rewrite.sized or rewrite.multiplies):
+            if proposal[0].last:
                 self._last.append(proposal)
             elif rewrite.explore:
                 self._waiting.append(proposal)
