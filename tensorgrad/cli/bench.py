@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tensorgrad.cli.options import output_option
 from tensorgrad.cli.output import priced_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -22,13 +23,7 @@ Item = TypeVar("Item", "Benchmark", "TimedCase")
 @click.option("--only", multiple=True, metavar="ID", help="Only expressions with this id or glob (repeatable).")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write JSON.")
 @click.option("--time", "timed", is_flag=True, help="Run benchmarks/timed.toml beside torch, JAX and others instead.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, writable=True),
-    metavar="FILE",
-    help="With --time: write a plot to FILE: .svg, .png or .pdf.",
-)
+@output_option("With --time: write a plot to FILE: .svg, .png or .pdf.")
 @click.option("--markdown", is_flag=True, help="With --time: print the table as Markdown.")
 @click.option("--calibrate", is_flag=True, help="Measure this machine's rates for objective='time', and nothing else.")
 @click.option("--device", default="cpu", metavar="DEVICE", help="What --time and --calibrate measure.  [default: cpu]")

@@ -5,19 +5,13 @@ from __future__ import annotations
 import click
 
 from tensorgrad.cli.command import ExpressionCommand
-from tensorgrad.cli.options import expression_options
+from tensorgrad.cli.options import expression_options, output_option
 
 
 @click.command(cls=ExpressionCommand)
 @click.argument("expression", metavar="EXPR")
 @expression_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, writable=True),
-    metavar="FILE",
-    help="Write FILE: .svg, .tex, .png, .pdf or .txt.",
-)
+@output_option("Write FILE: .svg, .tex, .png, .pdf or .txt.")
 @click.option("--simplify", "simplified", is_flag=True, help="Draw the simplest equal form.")
 def draw(expression: str, let: str, if_: str, output: str | None, simplified: bool) -> None:
     """Draw EXPR as a tensor diagram: in the terminal, or into a file.

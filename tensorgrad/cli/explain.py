@@ -14,6 +14,7 @@ from tensorgrad.cli.options import (
     dims_option,
     expression_options,
     json_option,
+    output_option,
     rule_options,
     time_option,
 )
@@ -33,13 +34,7 @@ WRITTEN = (".html", ".tex")
 @dims_option
 @time_option
 @json_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, writable=True),
-    metavar="FILE",
-    help="Write the derivation to FILE: .html, as diagrams; .tex, as aligned formulas.",
-)
+@output_option("Write the derivation to FILE: .html, as diagrams; .tex, as aligned formulas.")
 @rule_options
 @click.pass_context
 def explain(

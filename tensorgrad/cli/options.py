@@ -81,6 +81,11 @@ def expression_options(command: Command) -> Command:
     return command
 
 
+def output_option(text: str) -> Callable[[Command], Command]:
+    """-o: the file that is written; the command gets `output`."""
+    return click.option("-o", "--output", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help=text)
+
+
 dims_option = click.option("--dims", type=Dims(), metavar="n=1000,m=10", help="Sizes to count costs with.")
 time_option = click.option(
     "--time",

@@ -10,6 +10,7 @@ from tensorgrad.cli.options import (
     dims_option,
     expression_options,
     json_option,
+    output_option,
     rule_options,
     time_option,
 )
@@ -22,13 +23,7 @@ from tensorgrad.cli.output import priced_json, print_json, print_table
 @dims_option
 @time_option
 @json_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, writable=True),
-    metavar="FILE",
-    help="Write the three plans as trees to FILE: .svg, .txt, .tex, .png or .pdf.",
-)
+@output_option("Write the three plans as trees to FILE: .svg, .txt, .tex, .png or .pdf.")
 @rule_options
 def plan(
     expression: str,
