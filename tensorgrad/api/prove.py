@@ -75,7 +75,7 @@ def prove(
     seen = None
     if not found.proved or differs or (verify and _disagree(claim, claim.right, left, right)):
         seen = _counterexample(claim.left, claim.right, claim)
-    if seen is None and found.stopped == "seconds" and first < seconds:
+    if seen is None and not found.proved and found.stopped == "seconds" and first < seconds:
         found = searched(seconds)
     status, reason = _status(found.proved, seen is not None, differs)
     return Proof(

@@ -39,6 +39,8 @@ class Linear:
         self._inlined: set[tuple[Handle, tuple[Handle, ...]]] = set()
         self._paths: dict[Handle, frozenset[Handle]] = {}
         self._distributed: set[tuple[Handle, Choice]] = set()
+        self._back: dict[tuple[Handle, Handle], bool] = {}
+        self._looked_at = (0, 0)
 
     # Inlining.
 
@@ -89,6 +91,15 @@ class Linear:
 
         Without this exp(x) = exp(2 * x) * exp(-x) and exp(2 * x) = exp(x) * exp(x) would be written out for ever.
         """
+        graph = self.graph
+        state = graph.unions, len(graph.nodes)
+        if state != self._looked_at:
+            self._looked_at, self._back = state, {}
+        if (member, root) not in self._back:
+            self._back[member, root] = self._leads_back(member, root)
+        return self._back[member, root]
+
+    def _leads_back(self, member: Handle, root: Handle) -> bool:
         graph = self.graph
         stack, seen = children(graph.nodes[member]), {root}
         while stack:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +54,11 @@ class Rephrasing:
         return stopped
 
     def _multiplied_out(self, stopped: Stopped) -> Stopped:
-        """Clear denominators and multiply out, in turn, before identities are explored: for fractions it is enough."""
+        """Clear denominators and multiply out, in turn, before identities are explored: for fractions it is enough.
+
+        That takes half of the seconds at most.
+        """
+        self.run_.pause = (time.monotonic() + self.graph.deadline) / 2
         chain: list[Implied] = []
         defined = False
         for _ in range(MOST_STEPS):
@@ -64,6 +70,7 @@ class Rephrasing:
                 break
             chain = longer
             stopped = self._try(chain, calm=True)
+        self.run_.pause = math.inf
         return stopped
 
     def _chains(self) -> Iterator[list[Implied]]:

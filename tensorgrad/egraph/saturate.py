@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -65,6 +67,8 @@ class Saturation:
     waves: int = WAVES
     calm: bool = False
     """Directed rules and distribution alone: identities, what they take apart and factoring wait."""
+    pause: float = math.inf
+    """When the run ends between two rounds, on the monotonic clock, as when its rounds are done."""
     follow: Callable[[], tuple[int, int] | None] | None = None
     """A price that is noted after every round, which takes an extraction each time."""
     done_rounds: int = 0
@@ -78,7 +82,7 @@ class Saturation:
     averages: Averages = field(init=False)
     _waiting: list[Proposal] = field(default_factory=list["Proposal"])
     _last: list[Proposal] = field(default_factory=list["Proposal"])
-    """Proposals of identities that hold at one size only, such as det(A) through traces of a 2 x 2 matrix."""
+    """Proposals that are tried when nothing else is left, such as det(A) through traces of a 2 x 2 matrix."""
     _to_distribute: list[Handle] = field(default_factory=list[Handle])
     _to_factor: list[Handle] = field(default_factory=list[Handle])
     _to_take_apart: list[Handle] = field(default_factory=list[Handle])
@@ -105,7 +109,7 @@ class Saturation:
             self.graph.rebuild()
             self._given = frozenset(self.graph.function_names)
             self._note()
-            while self.done_rounds < self.rounds:
+            while self.done_rounds < self.rounds and time.monotonic() < self.pause:
                 if self.goal():
                     return "goal"
                 if not self._round():
@@ -216,6 +220,8 @@ class Saturation:
         graph = self.graph
         changed = False
         while self._seen < len(graph.nodes) or graph.gained:
+            if changed and self.goal():
+                return True
             candidates = list(range(self._seen, len(graph.nodes)))
             self._seen = len(graph.nodes)
             for handle in candidates:
