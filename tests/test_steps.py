@@ -406,6 +406,15 @@ def test_what_cholesky_takes_to_be_symmetric_is_looked_at() -> None:
     torch.testing.assert_close(many[0], good)
 
 
+@pytest.mark.parametrize("text", ["inv(A + B) @ x", "tr(inv(A + B))", "inv(A + B)"])
+def test_a_singular_matrix_is_named(text: str) -> None:
+    step = tg.compile(y=tg.parse(text, let="A B : n n ; x : n"))
+    values = {"A": torch.eye(3), "B": -torch.eye(3), "x": torch.ones(3)}
+    fitting = {v.name: values[v.name] for v in step.variables}
+    with pytest.raises(ValueMismatchError, match=r"is singular, with these values: that of inv\(A \+ B\)"):
+        step(fitting)
+
+
 FACTS = [
     ("A : n n diagonal", torch.ones(3, 3), torch.eye(3)),
     ("A : n n orthogonal", 2 * torch.eye(3), torch.eye(3).flip(0)),

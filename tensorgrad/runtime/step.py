@@ -238,6 +238,10 @@ class Step:
             held = dict(zip(now.before.program.outputs, self._held[1], strict=True))
             return now.function(*_arguments(now.source, {**tensors, **held}, functions, sizes))
         except RuntimeError as error:  # LinAlgError, which torch does not export
+            if "singular" in str(error):
+                raise ValueMismatchError(
+                    f"a matrix that is inverted is singular, with these values: that of {self._inverses()}"
+                ) from error
             if "linalg.cholesky: " not in str(error):
                 raise
             declared = ", ".join(self._current.halves) or "the variables"
@@ -247,6 +251,10 @@ class Step:
         except ZeroDivisionError:
             empty = ", ".join(f"{s} = 0" for s, n in sizes.items() if not n)
             raise ValueMismatchError(f"the expression divides by a size that is 0 here ({empty})") from None
+
+    def _inverses(self) -> str:
+        nodes = (n for t in self._tensors for n in walk(t) if isinstance(n, Apply) and n.function.name == "inv")
+        return " or ".join(dict.fromkeys(map(str, nodes))) or "the expression"
 
     def _check_memory(self, tensors: Mapping[str, Any]) -> None:
         itemsize = max((t.element_size() for t in tensors.values()), default=8)
