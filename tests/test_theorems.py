@@ -20,7 +20,7 @@ SECONDS = 20.0
 OPEN = frozenset(
     """
     three.cayley soft.two nn.layernorm-gradient functions.tan-sum sym.lc-4 basics.sylvester-det-scaled
-    inverses.hua soft.two-b nn.batchnorm-scale functions.tanh-sum
+    soft.two-b nn.batchnorm-scale functions.tanh-sum
     """.split()
 )
 """True, and not proved yet."""
