@@ -24,7 +24,7 @@ from tensorgrad.extract import Extraction
 from tensorgrad.notation import Condition
 from tensorgrad.rule import RuleSet
 from tensorgrad.sizes import ONE
-from tensorgrad.tensor import Fact, Tensor, Variable
+from tensorgrad.tensor import Fact, Scalar, Tensor, Unit, Variable, walk
 
 _WATCHED = 3
 """Sizes at which a search is seen to bring something cheaper."""
@@ -302,6 +302,9 @@ def _state(
             ref = insert(graph, variable)
             for fact in variable.facts:
                 _assert(graph, ref, fact, variable)
+        for node in walk(t):
+            if isinstance(node, Unit) and isinstance(node.index, Scalar):
+                graph.assert_fact(insert(graph, node), "onehot", Said(node, "what it is"))
     for condition in conditions:
         if condition.kind == "fact" and condition.fact is not None:
             _assert(graph, insert(graph, condition.tensor), condition.fact, condition.tensor)
