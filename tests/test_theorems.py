@@ -19,7 +19,7 @@ SECONDS = 20.0
 
 OPEN = frozenset(
     """
-    three.cayley soft.two nn.layernorm-gradient functions.tan-sum sym.lc-4 basics.sylvester-det-scaled
+    three.cayley nn.layernorm-gradient functions.tan-sum sym.lc-4 basics.sylvester-det-scaled
     soft.two-b nn.batchnorm-scale functions.tanh-sum
     """.split()
 )
