@@ -23,8 +23,8 @@ def lines_of(rules: RuleSet | None) -> tuple[Rule, ...] | None:
     Leaf derivatives define a function's derivative: the packaged ones stand, and those of `rules` in their place.
     Closed forms of expectations are those of `rules` and no others.
 
-    >>> lines_of(library()) is None, lines_of(RuleSet())[0].name
-    (True, 'log-of-softmax-grad')
+    >>> lines_of(library()) is None, {rule.name for rule in lines_of(RuleSet())} >= {"exp-d", "log-d"}
+    (True, True)
     """
     if rules is None or rules is library():
         return None
