@@ -157,7 +157,8 @@ class _Reading:
 
     def misread(self, why: str) -> RuleError:
         return RuleError(
-            f"{self.line.name} is no closed form of an expectation: {why}; see the head of calculus/forms.py"
+            f"{self.line.name} is no closed form of an expectation: {why}; "
+            "write a product of functions of affine arguments, E[z](f(z)) => ...  if z ~ N(m, v)"
         )
 
     def read(self) -> ClosedForm:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 CompositeKey = tuple[str, str, tuple[Poly, ...]]
 
-_KEPT = 16
-"""Rule sets whose templates are kept."""
-
 
 class Line(Protocol):
     """What is read of a rule: a claim of the notation or a rule of a library."""
@@ -153,7 +150,9 @@ def names_variable(arg: Tensor, variable: Variable) -> bool:
 
 
 def _misread(line: Line, why: str) -> RuleError:
-    return RuleError(f"{line.name} is not the derivative of a function: {why}; see the head of calculus/leaves.py")
+    return RuleError(
+        f"{line.name} is not the derivative of a function: {why}; write d(f)(x) => ... or grad(f(A), A)[i, j, k, l] => ..."
+    )
 
 
 def _acted(line: Line, applied: Apply, place: int, variable: Variable, new: dict[str, str]) -> tuple[str, ...]:
@@ -209,18 +208,11 @@ def _traced(t: Tensor) -> Apply | None:
     return applied[0] if len(applied[0].produced) == 2 else None
 
 
-_read: dict[tuple[int, ...], tuple[tuple[Line, ...], Leaves]] = {}
-"""The templates of lines, by their identities; the lines too, so that their identities stay theirs."""
-
-
 @lru_cache(maxsize=1)
-def _packaged() -> Leaves:
+def _packaged() -> tuple[Line, ...]:
     from tensorgrad.rule import directory, load
 
-    found = Leaves()
-    for line in load(directory() / "derivatives.rules"):
-        found.read(line)
-    return found
+    return tuple(load(directory() / "derivatives.rules"))
 
 
 def leaves(
@@ -231,22 +223,17 @@ def leaves(
     Lines that are not about the derivative of a function are left out, so a whole rule set may be given. In `used` the
     names of the lines are noted that are used.
     """
-    base = _packaged() if lines is None else _of(lines)
+    base = _read(_packaged() if lines is None else tuple(filter(is_leaf_derivative, lines)))
     return Leaves(base.jacobians, base.traces, base.composites, tuple(known), used if used is not None else {})
 
 
-def _of(lines: Iterable[Line]) -> Leaves:
-    """The templates of lines, read once as long as these are the same objects."""
-    own = tuple(filter(is_leaf_derivative, lines))
-    key = tuple(map(id, own))
-    if key not in _read:
-        if len(_read) >= _KEPT:
-            del _read[next(iter(_read))]
-        found = Leaves()
-        for line in own:
-            found.read(line)
-        _read[key] = own, found
-    return _read[key][1]
+@lru_cache(maxsize=16)
+def _read(lines: tuple[Line, ...]) -> Leaves:
+    """The templates of lines, read once: a line is equal to itself alone."""
+    found = Leaves()
+    for line in lines:
+        found.read(line)
+    return found
 
 
 def is_leaf_derivative(line: Line) -> bool:

@@ -10,12 +10,6 @@ from tensorgrad.calculus.leaves import is_leaf_derivative
 from tensorgrad.rule import Rule, RuleSet, directory, library, load
 from tensorgrad.tensor import Expectation
 
-_KEPT = 16
-"""Rule sets whose closed forms are kept."""
-
-_read: dict[tuple[int, ...], tuple[tuple[SourcedLine, ...], tuple[ClosedForm, ...]]] = {}
-"""The closed forms of lines, by their identities; the lines too, so that their identities stay theirs."""
-
 
 def lines_of(rules: RuleSet | None) -> tuple[Rule, ...] | None:
     """The lines of a rule set that calculus uses; None where these are the packaged ones (`rules` is None or the library).
@@ -39,23 +33,17 @@ def _leaf_derivatives() -> tuple[Rule, ...]:
 
 def forms_of(lines: Iterable[SourcedLine] | None = None) -> tuple[ClosedForm, ...]:
     """The closed forms among lines (of the packaged `expectations.rules` if None); RuleError for one that is not read."""
-    if lines is None:
-        return _packaged()
-    own = tuple(line for line in lines if isinstance(line.left, Expectation))
-    key = tuple(map(id, own))
-    if key not in _read:
-        if len(_read) >= _KEPT:
-            del _read[next(iter(_read))]
-        _read[key] = own, _forms(own)
-    return _read[key][1]
+    return _read(_packaged() if lines is None else tuple(line for line in lines if isinstance(line.left, Expectation)))
 
 
 @lru_cache(maxsize=1)
-def _packaged() -> tuple[ClosedForm, ...]:
-    return _forms(load(directory() / "expectations.rules"))
+def _packaged() -> tuple[Rule, ...]:
+    return tuple(load(directory() / "expectations.rules"))
 
 
-def _forms(lines: Iterable[SourcedLine]) -> tuple[ClosedForm, ...]:
+@lru_cache(maxsize=16)
+def _read(lines: tuple[SourcedLine, ...]) -> tuple[ClosedForm, ...]:
+    """The closed forms of lines, read once: a line is equal to itself alone."""
     from tensorgrad.calculus.derivative import differentiate
 
     return read_forms(lines, differentiate)

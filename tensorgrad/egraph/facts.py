@@ -59,7 +59,11 @@ class Facts:
 
     def _is_of_names(self, handle: Handle) -> bool:
         node = self.graph.nodes[handle]
-        return isinstance(node, Network) and all(self.graph.members(h).leaves for h, _ in node.operands)
+        return (
+            isinstance(node, Network)
+            and bool(node.operands)
+            and all(self.graph.members(h).leaves for h, _ in node.operands)
+        )
 
     def forget_denials(self) -> None:
         """Questions that were answered no may be asked again: the e-graph has changed."""

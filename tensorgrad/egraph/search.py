@@ -303,7 +303,7 @@ def _state(
             for fact in variable.facts:
                 _assert(graph, ref, fact, variable)
         for node in walk(t):
-            if isinstance(node, Unit) and isinstance(node.index, Scalar):
+            if isinstance(node, Unit) and isinstance(node.index, Scalar) and node.index.value.is_constant:
                 graph.assert_fact(insert(graph, node), "onehot", Said(node, "what it is"))
     for condition in conditions:
         if condition.kind == "fact" and condition.fact is not None:
