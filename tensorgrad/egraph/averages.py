@@ -11,8 +11,9 @@ from tensorgrad.calculus.laws import expected
 from tensorgrad.diagram import insert
 from tensorgrad.diagram.expression import Expressions
 from tensorgrad.diagram.nodes import Handle, Leaf
+from tensorgrad.egraph.classes import Class
 from tensorgrad.egraph.facts import Facts
-from tensorgrad.egraph.graph import Class, EGraph
+from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied
 from tensorgrad.rule import Rule
 from tensorgrad.tensor import Expectation, Fact, Sum, Tensor, Variable, rebuild, renamed, walk

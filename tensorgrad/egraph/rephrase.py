@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Network, Node, Ref
+from tensorgrad.egraph.classes import BudgetSpentError
 from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, multiply, strip
-from tensorgrad.egraph.graph import BudgetSpentError, EGraph
+from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
 from tensorgrad.egraph.saturate import WAVES, Saturation, Stopped
 from tensorgrad.sizes import MINUS_ONE, ONE, Poly

@@ -13,11 +13,12 @@ from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Handle, Network, Ref, Total
 from tensorgrad.egraph.averages import Averages
 from tensorgrad.egraph.basis import Basis
+from tensorgrad.egraph.classes import BudgetSpentError
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.factor import Factoring
 from tensorgrad.egraph.facts import Facts
-from tensorgrad.egraph.graph import BudgetSpentError, EGraph
+from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.linear import Linear
 from tensorgrad.egraph.profile import DISTRIBUTING, EXPLORING, FACTORING, MATCHING, WRITING_OUT
 from tensorgrad.egraph.rewriting import Proposal, Rewriter
