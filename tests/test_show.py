@@ -18,7 +18,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tensorgrad as tg
-from tensorgrad.api.results import amount
+from tensorgrad.cost import amount
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.show import derivation_html, derivation_latex, save_egraph, to_html
 from tensorgrad.show.build import picture

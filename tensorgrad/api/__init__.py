@@ -5,12 +5,13 @@ from tensorgrad.api.front import pareto
 from tensorgrad.api.gradients import grad, hvp
 from tensorgrad.api.inputs import parse_dims
 from tensorgrad.api.planning import cost, plan
+from tensorgrad.api.plans import Plans, Priced
 from tensorgrad.api.profile import RuleProfile, RunProfile
 from tensorgrad.api.prove import prove
 from tensorgrad.api.redundant import Redundancy, redundancy
 from tensorgrad.api.regimes import Regime, Regimes, regimes
 from tensorgrad.api.report import Report
-from tensorgrad.api.results import Cost, Plans, Priced, Proof, Result
+from tensorgrad.api.results import Cost, Proof, Result
 from tensorgrad.api.rules import select_rules, unmatched
 from tensorgrad.api.simplify import explain, full_simplify, simplify, simplify_all
 from tensorgrad.api.timing import Run, Timed, TimedCase, machine, measure_time, timed_cases

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorgrad.api.planning import plan
-from tensorgrad.api.results import Plans
+from tensorgrad.api.plans import Plans
 from tensorgrad.api.verify import verify
 from tensorgrad.calculus import expand
 from tensorgrad.errors import UnsoundError

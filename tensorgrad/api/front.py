@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression, symbols_of
-from tensorgrad.api.results import Priced
+from tensorgrad.api.plans import Priced
 from tensorgrad.calculus import expand, lines_of
 from tensorgrad.errors import SizeError
 from tensorgrad.rule import RuleSet, library

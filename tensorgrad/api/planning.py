@@ -8,7 +8,8 @@ from typing import Any
 
 from tensorgrad.api.flatten import flatten
 from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression, symbols_of
-from tensorgrad.api.results import Cost, Plans, Priced
+from tensorgrad.api.plans import Plans, Priced
+from tensorgrad.api.results import Cost
 from tensorgrad.api.written import Written
 from tensorgrad.calculus import expand, lines_of
 from tensorgrad.cost import default_dims
