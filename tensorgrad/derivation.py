@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class Step:
     """One rule applied: `before` became `after`. `source` is where the rule comes from, if it says.
 
+    Rules that say which parts of its right side are constants are named after it: "step-of-negative, step-of-positive".
+
     >>> from tensorgrad import simplify
     >>> (step,) = simplify("inv(inv(A))", let="A : n n").derivation
     >>> step.rule, str(step.before), str(step.after)
@@ -24,6 +26,17 @@ class Step:
     source: str
     before: Tensor
     after: Tensor
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The names in `rule`, one by one.
+
+        >>> from tensorgrad import simplify
+        >>> (step,) = simplify("inv(inv(A))", let="A : n n").derivation
+        >>> step.rules
+        ('inv-of-inverse',)
+        """
+        return tuple(self.rule.split(", "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +59,7 @@ class Derivation:
         >>> simplify("tr(inv(A) @ B @ A)", let="A B : n n").derivation.rules
         ('inv-cancels-right',)
         """
-        return tuple(dict.fromkeys(step.rule for step in self.steps))
+        return tuple(dict.fromkeys(name for step in self.steps for name in step.rules))
 
     def rows(self) -> list[tuple[str, str, str]]:
         """(expression, rule, source) for the start (without a rule) and after each step.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.derivation import Derivation
+from tensorgrad.derivation import Derivation, Step
 from tensorgrad.egraph import search
 from tensorgrad.errors import TensorgradError
 from tensorgrad.notation import Claim, Condition
@@ -133,10 +133,14 @@ def test_what_is_too_long_is_named(text: str, let: str, monkeypatch: pytest.Monk
     assert "too long to write out" in str(result.derivation)
 
 
-def alone(rule: str) -> RuleSet:
-    """The rule of a step, if it is one of the library, and what derives facts."""
-    facts = library().by_file("facts")
-    return facts + library()[rule] if rule in library() and rule not in facts else facts
+def alone(step: Step) -> RuleSet:
+    """The rule of a step, if it is one of the library, and what derives facts; inverses, for factors that cancel."""
+    found = library().by_file("facts")
+    cancelling = ("inv-cancels-left", "inv-cancels-right") if "factor-cancels" in step.rules else ()
+    for rule in (*step.rules, *cancelling):
+        if rule in library() and rule not in found:
+            found = found + library()[rule]
+    return found
 
 
 def reproduced(claim: Claim) -> Counter[bool]:
@@ -148,7 +152,7 @@ def reproduced(claim: Claim) -> Counter[bool]:
         derivation = None
     for step in derivation or ():
         if step.rule != "differentiate":
-            rules, conditions = alone(step.rule), claim.conditions
+            rules, conditions = alone(step), claim.conditions
             sides = (step.before, step.after)
             found = search.prove(*sides, conditions=conditions, rules=rules, seconds=2.0, nodes=1500, explain=False)
             counts[found.proved] += 1

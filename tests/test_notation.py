@@ -182,7 +182,9 @@ def test_printed_texts_read_back_as_the_same_tensor(text: str) -> None:
     t = parse(text, TEXT_LET)
     assert parse(to_exact_text(t), let=t.declarations) == t
     again = parse(to_text(t), let=declared(t))
-    assert again.rename(dict(zip(again.edges, t.edges, strict=True))) == t
+    if set(again.edges) != set(t.edges):  # by position; index notation has the names
+        again = again.rename(dict(zip(again.edges, t.edges, strict=True)))
+    assert again == t
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -120,7 +120,7 @@ def profile_of(
     tallies: Mapping[str, Tally], derivation: Derivation, operations: Callable[[Tensor], int | None] | None = None
 ) -> RunProfile:
     """The profile of a run with this derivation; `operations` counts those of an expression, where it can."""
-    steps = Counter(step.rule for step in derivation)
+    steps = Counter(name for step in derivation for name in step.rules)
     saved = _savings(derivation, operations) if operations is not None else {}
     rows: list[RuleProfile] = []
     for name in dict.fromkeys([*tallies, *steps]):
@@ -138,7 +138,7 @@ def _savings(derivation: Derivation, operations: Callable[[Tensor], int | None])
     counts = [operations(t) if _countable(t) else None for t in forms]
     for step, (before, after) in zip(derivation, pairwise(counts), strict=True):
         if before is not None and after is not None:
-            saved[step.rule] = saved.get(step.rule, 0) + before - after
+            saved[step.rules[0]] = saved.get(step.rules[0], 0) + before - after
     return saved
 
 

@@ -36,6 +36,13 @@ class Class:
     whole: bool = False
 
     @property
+    def is_constant(self) -> bool:
+        """Whether its form is a number, zeros, ones, ...: a diagram without operands."""
+        if self.written is not None:
+            return not self.written.operands
+        return self.summed is not None and not self.summed.terms
+
+    @property
     def is_atom(self) -> bool:
         """Whether it stays an operand or a term: it has a leaf or an application among its nodes, or is kept whole."""
         return self.whole or bool(self.leaves or self.applications)
@@ -64,6 +71,8 @@ class Classes(Store):
         self.profile = Profile(lambda: len(self.nodes))
         self.unstable: set[Handle] = set()
         """Nodes first made by opening a stable function: to be proved with, not to be computed with."""
+        self.asked: dict[Handle, None] = {}
+        """Nodes that were there already when they were built again, since this was last cleared."""
         self._parent: list[Ref | None] = [None]
         self._dirty: dict[Handle, None] = {}
 
@@ -163,6 +172,11 @@ class Classes(Store):
             if open_form is not None:
                 found.written, found.form = self._written(open_form), open_form
 
+    def constant_form(self, handle: Handle) -> Handle | None:
+        """The constant that a handle is known to be, if it is one: it is written out in whatever uses the handle."""
+        found = self.members(handle)
+        return found.form if found.is_constant else None
+
     def _is_empty(self, handle: Handle) -> bool:
         node = self.nodes[handle]
         return isinstance(node, Total) and not node.terms
@@ -185,9 +199,7 @@ class Classes(Store):
     @staticmethod
     def _is_opened(node: Node, found: Class) -> bool:
         """Whether the form of a child's class is written out in a node: networks in networks, sums in sums, constants."""
-        if found.written is not None and not found.written.operands:
-            return True
-        if found.summed is not None and not found.summed.terms:
+        if found.is_constant:
             return True
         match node:
             case Network():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensorgrad.diagram.applications import make_power
 from tensorgrad.diagram.draft import FLAT, Draft
@@ -32,7 +32,8 @@ class Cleared:
     """One factor taken from one side: `member` (the side as the node that shows the factor) is `factor` times `rest`.
 
     `axes[a]` says where axis a of the factor is: q >= 0 is axis q of the side, -1 - q the axis of the rest that stands
-    in the place of the side's axis q and is summed. `other` is the other side times what cancels the factor.
+    in the place of the side's axis q and is summed. `other` is the other side times what cancels the factor. `descents`
+    are the pairs (child, application) where the factor is another member of its class than the node shows.
     """
 
     member: Ref
@@ -41,10 +42,12 @@ class Cleared:
     axes: tuple[int, ...]
     other: Ref
     rule: str = "factor-cancels"
+    descents: tuple[tuple[Handle, Handle], ...] = ()
 
     def step(self) -> Applied:
         """The reason why the two sides are equal when `rest` and `other` are."""
-        return Applied(self.rule, "built in", lemma=Lemma("factor", self.rest, self.other, self.factor, self.axes))
+        lemma = Lemma("factor", self.rest, self.other, self.factor, self.axes)
+        return Applied(self.rule, "built in", self.descents, lemma)
 
 
 def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:
@@ -52,7 +55,9 @@ def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleare
     for at, network, boundary, k, applied, on in _applied(graph, side):
         found = _one(graph, facts, network, boundary, k, applied, on, at, other)
         if found is not None:
-            yield found
+            child = network.operands[k][0]
+            shown = child == applied or not isinstance(graph.nodes[at[0]], Network)
+            yield found if shown else replace(found, descents=((child, applied),))
     for terms in _sums(graph, side):
         for applied, taken in _reciprocals(graph, facts, terms):
             rest = _sum_times(graph, terms, graph.ref_dims(side), taken)

@@ -87,7 +87,7 @@ class Explainer:
         self._order = {id(link): number for number, link in enumerate(graph.history)}
         self._left = LONGEST
         self._links_left = MOST_LINKS
-        self._rules: dict[tuple[Handle, Handle, int], tuple[str, ...]] = {}
+        self._rules: dict[tuple[Handle, Handle, int], dict[str, str]] = {}
 
     def path(self, start: Handle, end: Handle, before: int) -> list[tuple[Link, bool]]:
         """The shortest path of links older than `before`; True: from the link's left to its right."""
@@ -111,23 +111,33 @@ class Explainer:
 
     def rules(self, start: Handle, end: Handle, before: int | None = None) -> tuple[str, ...]:
         """The distinct names of the rules between two handles of one class."""
+        return tuple(self._sources(start, end, before))
+
+    def _sources(self, start: Handle, end: Handle, before: int | None = None) -> dict[str, str]:
+        """The rules between two handles of one class, each with its source."""
         limit = len(self.graph.history) if before is None else before
         key = (start, end, limit)
         if key in self._rules:
             return self._rules[key]
-        self._rules[key] = ()
-        names: dict[str, None] = {}
+        self._rules[key] = {}
+        found: dict[str, str] = {}
         for link, _ in self.path(start, end, limit):
-            pairs = link.reason.descents if isinstance(link.reason, Applied) else link.reason.replaced
-            for child, member in pairs:
-                names.update(dict.fromkeys(self.rules(child, member, self._order[id(link)])))
-            if isinstance(link.reason, Applied) and link.reason.lemma is not None:
-                lemma = link.reason.lemma
-                names.update(dict.fromkeys(self.rules(lemma.left[0], lemma.right[0], self._order[id(link)])))
-            if isinstance(link.reason, Applied):
-                names[link.reason.rule] = None
-        self._rules[key] = tuple(names)
-        return self._rules[key]
+            number, reason = self._order[id(link)], link.reason
+            for child, member in reason.descents if isinstance(reason, Applied) else reason.replaced:
+                found.update(self._sources(child, member, number))
+            if isinstance(reason, Applied) and reason.lemma is not None:
+                found.update(self._sources(reason.lemma.left[0], reason.lemma.right[0], number))
+            if isinstance(reason, Applied):
+                found.update(self._named(reason, number))
+        self._rules[key] = found
+        return found
+
+    def _named(self, reason: Applied, number: int) -> dict[str, str]:
+        """The rule of a link, and the rules that say which parts of its right side are constants, with sources."""
+        found = {reason.rule: reason.source}
+        for part, constant in reason.constants:
+            found.update(self._sources(part, constant, number))
+        return found
 
     def steps(self, start: Handle, end: Handle) -> list[Step]:
         """The steps from one handle's tensor to another's, axes as the start's (a0, a1, ...).
@@ -166,23 +176,33 @@ class Explainer:
         steps: list[Step] = []
         reason = link.reason
         if isinstance(reason, Applied) and reason.lemma is not None:
-            self._by_lemma(reason, reason.lemma, link.left, left, right, number, steps)
+            view = self.descend(left, reason.descents, number, steps)
+            self._by_lemma(reason, reason.lemma, link.left, (view, left), right, number, steps)
         else:
             pairs = reason.descents if isinstance(reason, Applied) else reason.replaced
             view = self.descend(left, pairs, number, steps)
             if isinstance(reason, Applied):
                 self._spend()
-                self._add(steps, reason, self._placed(view, left), self._placed(View(self.graph), right))
+                named = self._named(reason, number)
+                told = Applied(", ".join(named), ", ".join(dict.fromkeys(named.values())))
+                self._add(steps, told, self._placed(view, left), self._placed(View(self.graph), right))
         out += steps if forward else [Step(s.rule, s.source, s.after, s.before) for s in reversed(steps)]
 
     def _by_lemma(
-        self, reason: Applied, lemma: Lemma, side: Ref, left: Ref, right: Ref, number: int, out: list[Step]
+        self,
+        reason: Applied,
+        lemma: Lemma,
+        side: Ref,
+        shown: tuple[View, Ref],
+        right: Ref,
+        number: int,
+        out: list[Step],
     ) -> None:
         """The lemma's own steps, in the context in which the lemma is used."""
         inner: list[Step] = []
         self._walk(lemma.left[0], lemma.right[0], number, inner)
-        start, end = self._placed(View(self.graph), left), self._placed(View(self.graph), right)
-        names = [start.edges[left[1].index(p)] for p in side[1]]
+        start, end = self._placed(*shown), self._placed(View(self.graph), right)
+        names = [start.edges[shown[1][1].index(p)] for p in side[1]]
 
         def framed(t: Tensor) -> Tensor:
             own = [""] * len(lemma.left[1])

@@ -13,13 +13,15 @@ class Applied:
     """A rule (or a built-in move: distribute, factor) at a node.
 
     `descents` are the pairs (child, member): inside the matched node, child was read as this member of its class.
-    `left` and `right` are the two sides as tensors with the axes of the node.
+    `constants` are the pairs (part, constant): parts of the rule's right side that were known to be constants, and are
+    written as such.
     """
 
     rule: str
     source: str
     descents: tuple[tuple[Handle, Handle], ...] = ()
     lemma: Lemma | None = None
+    constants: tuple[tuple[Handle, Handle], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,11 +146,15 @@ class Rewriter:
         own = tuple(range(len(graph.dims[member])))
         assert rewrite.right is not None
         before = len(graph.nodes)
+        graph.asked.clear()
         ref = instantiate(graph, rewrite.right, s, rewrite.left.edges, place.lift)
         if rewrite.unfuses or not graph.unstable.isdisjoint((member, *(m for _, m in s.descents))):
             graph.unstable.update(range(before, len(graph.nodes)))
         new = self._put(pattern, member, ref, place)
-        changed = graph.union((member, own), new, Applied(rewrite.name, rewrite.source, s.descents))
+        constants = tuple((h, c) for h in graph.asked if (c := graph.constant_form(h)) is not None and c != h)
+        changed = graph.union(
+            (member, own), new, Applied(rewrite.name, rewrite.source, s.descents, constants=constants)
+        )
         graph.rebuild()
         tally.matches += 1
         tally.new += changed

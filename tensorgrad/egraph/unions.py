@@ -24,6 +24,7 @@ class Unions(Classes):
     def add(self, key: Hashable, node: Node, dims: tuple[Poly, ...], generators: tuple[Signed, ...]) -> Handle:
         known = self._table.get(key)
         if known is not None:
+            self.asked[known] = None
             if generators:
                 self._gain_symmetries(known, generators)
             return known
