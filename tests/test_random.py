@@ -56,7 +56,7 @@ def test_simplification_sees_the_expression_not_its_presentation(t: Tensor, seed
     again = tg.simplify(first.tensor, seconds=SECONDS)
     if {first.stopped, other.stopped} == {"saturated"}:
         assert other.tensor == first.tensor
-    assert _size(again) <= _size(first)
+    assert again.tensor == first.tensor or _size(again) <= _size(first)
 
 
 def _size(result: tg.api.Result) -> int:

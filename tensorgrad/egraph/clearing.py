@@ -28,12 +28,24 @@ class Reciprocal:
 
 
 @dataclass(frozen=True, slots=True)
+class Divisor:
+    """A matrix and its inverse: places q >= 0 of the matrix are summed with axis q of what it multiplies, -1 - q stands
+    there afterwards; `axes` are the same for the inverse, the other way round."""
+
+    matrix: Handle
+    places: tuple[int, ...]
+    inverse: Handle
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """One factor taken from one side: `member` (the side as the node that shows the factor) is `factor` times `rest`.
 
     `axes[a]` says where axis a of the factor is: q >= 0 is axis q of the side, -1 - q the axis of the rest that stands
     in the place of the side's axis q and is summed. `other` is the other side times what cancels the factor. `descents`
-    are the pairs (child, application) where the factor is another member of its class than the node shows.
+    are the pairs (child, application) where the factor is another member of its class than the node shows. `divisor` is
+    what the factor divides by, where it is the inverse of a matrix.
     """
 
     member: Ref
@@ -43,6 +55,7 @@ class Cleared:
     other: Ref
     rule: str = "factor-cancels"
     descents: tuple[tuple[Handle, Handle], ...] = ()
+    divisor: Divisor | None = None
 
     def step(self) -> Applied:
         """The reason why the two sides are equal when `rest` and `other` are."""
@@ -64,6 +77,25 @@ def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleare
             factor: Ref = (applied, tuple(range(len(taken.places))))
             yield Cleared(side, rest, factor, taken.places, _times(graph, other, taken))
     yield from _inside(graph, facts, side, other)
+
+
+def clear_term(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Cleared | None:
+    """A way to take the inverse of a sum off a term: inv(K) @ X + Y is inv(K) @ (X + K @ Y)."""
+    for terms in _sums(graph, side):
+        for number, (_, term) in enumerate(terms):
+            for at, network, boundary, k, applied, on in _applied(graph, term):
+                node = graph.nodes[applied]
+                assert isinstance(node, Application)
+                if node.groups != (1, 1) or not graph.members(node.args[0][0]).totals:
+                    continue
+                found = _one(graph, facts, network, boundary, k, applied, on, at, other)
+                if found is not None and found.divisor is not None:
+                    rest = [
+                        (c, found.rest if j == number else _contracted(graph, t, found.divisor))
+                        for j, (c, t) in enumerate(terms)
+                    ]
+                    return replace(found, member=side, rest=graph.total(rest, graph.ref_dims(side)))
+    return None
 
 
 def multiply(graph: EGraph, side: Ref, other: Ref) -> Iterator[Cleared]:
@@ -226,12 +258,11 @@ def _one(
     if node.function.name != "inv" or any(label >= 0 for label in node.args[0][1]):
         return None
     rows, columns = node.groups
-    if not facts.holds(_matrix(graph, node), "invertible"):
+    ends = (range(columns), range(columns, columns + rows))
+    outer = next((end for end in ends if all(_alone(network, k, boundary, legs[a]) for a in end)), None)
+    if outer is None or not facts.holds(_matrix(graph, node), "invertible"):
         return None
-    for outer in (range(columns), range(columns, columns + rows)):
-        if all(_alone(network, k, boundary, legs[a]) for a in outer):
-            return _inverse(graph, network, boundary, k, applied, node, legs, outer, at, other)
-    return None
+    return _inverse(graph, network, boundary, k, applied, node, legs, outer, at, other)
 
 
 def _is_power(node: Application) -> bool:
@@ -295,8 +326,9 @@ def _inverse(
     # The matrix's k-th acted axis is axis `columns + k` of the inverse for a row, `k - rows` for a column.
     rows, columns = node.groups
     of_label = {-1 - j: columns + j if j < rows else j - rows for j in range(rows + columns)}
-    places = [axes[of_label[label]] for label in labels]
-    return Cleared(at, rest, (applied, tuple(range(len(legs)))), tuple(axes), _contracted(graph, other, handle, places))
+    divisor = Divisor(handle, tuple(axes[of_label[label]] for label in labels), applied, tuple(axes))
+    factor: Ref = (applied, tuple(range(len(legs))))
+    return Cleared(at, rest, factor, tuple(axes), _contracted(graph, other, divisor), divisor=divisor)
 
 
 def _without(graph: EGraph, network: Network, k: int, boundary: Sequence[int]) -> Ref:
@@ -324,8 +356,18 @@ def _with(graph: EGraph, network: Network, k: int, new: Ref, boundary: Sequence[
     return graph.network(draft)
 
 
-def _contracted(graph: EGraph, other: Ref, matrix: Handle, places: Sequence[int]) -> Ref:
-    """The matrix times the other side: places q >= 0 are summed with its axis q, -1 - q stands there afterwards."""
+def _contracted(graph: EGraph, other: Ref, divisor: Divisor) -> Ref:
+    """The matrix times the other side; where that is the inverse times something, this something."""
+    for _, network, boundary, k, applied, on in _applied(graph, other):
+        if applied == divisor.inverse and all(
+            on[a] == boundary[q] and _alone(network, k, boundary, on[a]) for a, q in enumerate(divisor.axes) if q >= 0
+        ):
+            turned = list(boundary)
+            for a, q in enumerate(divisor.axes):
+                if q < 0:
+                    turned[-1 - q] = on[a]
+            return _without(graph, network, k, turned)
+    matrix, places = divisor.matrix, divisor.places
     draft = Draft()
     handle, perm = graph.resolve(other)
     legs = draft.edges(graph.dims[handle])

@@ -11,7 +11,7 @@ from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Network, Node, Ref
 from tensorgrad.egraph.classes import BudgetSpentError
-from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, multiply, strip
+from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, clear_term, multiply, strip
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
 from tensorgrad.egraph.saturate import WAVES, Saturation, Stopped
@@ -70,6 +70,8 @@ class Rephrasing:
             if stopped not in ("saturated", "rounds") or len(longer) <= len(chain):
                 break
             chain = longer
+            stopped = self._try(chain, calm=True)
+        if stopped in ("saturated", "rounds") and (chain := self._off_terms()):
             stopped = self._try(chain, calm=True)
         self.run_.pause = math.inf
         return stopped
@@ -134,10 +136,26 @@ class Rephrasing:
         ways += [(taken, False) for taken in clear(graph, facts, right, left)]
         if not ways:
             return None
-        taken, of_left = next(((t, side) for t, side in ways if self._of_sum(t)), ways[0])
-        if of_left:
-            return Implied(taken.rest, taken.other, taken.member, right, taken.step())
-        return Implied(taken.other, taken.rest, taken.member, left, taken.step())
+        return _implied(*next(((t, side) for t, side in ways if self._of_sum(t)), ways[0]), left, right)
+
+    def _off_terms(self) -> list[Implied]:
+        """The inverses of sums taken off terms of both sides first, where there are any, then other denominators.
+
+        A factor cleared from a whole side may bury them in the middle of products.
+        """
+        graph, facts = self.graph, self.run_.facts
+        chain: list[Implied] = []
+        left, right = self.first, self.second
+        for _ in range(MOST_STEPS):
+            of_left = True
+            taken = clear_term(graph, facts, left, right)
+            if taken is None:
+                of_left, taken = False, clear_term(graph, facts, right, left)
+            if taken is None:
+                return chain and [*chain, *self._cleared(left, right)]
+            chain.append(_implied(taken, of_left, left, right))
+            left, right = chain[-1].left, chain[-1].right
+        return chain
 
     def _of_sum(self, taken: Cleared) -> bool:
         """Whether the factor taken is a function of a sum."""
@@ -172,6 +190,13 @@ class Rephrasing:
         zero = graph.zero(dims)
         step = Applied("difference-is-zero", "built in", lemma=Lemma("difference", difference, zero))
         return Implied(difference, zero, self.first, self.second, step)
+
+
+def _implied(taken: Cleared, of_left: bool, left: Ref, right: Ref) -> Implied:
+    """The next goal, when a factor is taken off one side."""
+    if of_left:
+        return Implied(taken.rest, taken.other, taken.member, right, taken.step())
+    return Implied(taken.other, taken.rest, taken.member, left, taken.step())
 
 
 def _fusion(node: Node, dims: Sequence[Poly]) -> tuple[int, int] | None:
