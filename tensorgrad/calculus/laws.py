@@ -18,6 +18,7 @@ from tensorgrad.tensor import (
     postorder,
     rebuild,
     renamed,
+    walk,
     with_children,
 )
 
@@ -44,19 +45,7 @@ def free_names(t: Tensor) -> frozenset[str]:
 
 def outermost(t: Tensor) -> list[Expectation]:
     """The expectations of `t` that stand in no other one, each once, in order."""
-    found: list[Expectation] = []
-    seen: set[int] = set()
-    stack = [t]
-    while stack:
-        node = stack.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, Expectation):
-            found.append(node)
-        else:
-            stack.extend(reversed(node.children))
-    return found
+    return [node for node in walk(t, above=Expectation) if isinstance(node, Expectation)]
 
 
 def bare(t: Tensor) -> Variable | None:

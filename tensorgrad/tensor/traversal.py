@@ -15,8 +15,9 @@ from tensorgrad.tensor.structure import Unit
 from tensorgrad.tensor.variable import Variable
 
 
-def walk(t: Tensor) -> Iterator[Tensor]:
-    """Every distinct node of the expression, children after their first parent, each once."""
+def walk(t: Tensor, above: type[Tensor] | None = None) -> Iterator[Tensor]:
+    """Every distinct node of the expression, children after their first parent, each once; not below nodes of the kind
+    `above`, if one is given."""
     seen: set[int] = set()
     stack = [t]
     while stack:
@@ -25,7 +26,8 @@ def walk(t: Tensor) -> Iterator[Tensor]:
             continue
         seen.add(id(node))
         yield node
-        stack.extend(reversed(node.children))
+        if above is None or not isinstance(node, above):
+            stack.extend(reversed(node.children))
 
 
 def postorder(t: Tensor) -> list[Tensor]:
