@@ -6,6 +6,7 @@ from tensorgrad.diagram.expression import expression
 from tensorgrad.diagram.insertion import insert
 from tensorgrad.diagram.naming import check_variables
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
+from tensorgrad.diagram.precedence import Precedence
 from tensorgrad.diagram.store import Store
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Leaf",
     "Network",
     "Node",
+    "Precedence",
     "Ref",
     "Store",
     "Total",

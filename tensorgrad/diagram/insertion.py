@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.applications import apply
-from tensorgrad.diagram.draft import Draft
+from tensorgrad.diagram.blocks import Block, Factors, Terms, block
 from tensorgrad.diagram.nodes import Leaf, Ref
 from tensorgrad.diagram.slides import convolution
 from tensorgrad.diagram.symmetry import fact_generators, swap
 from tensorgrad.errors import UnsupportedError
-from tensorgrad.sizes import ONE, Poly, as_poly
+from tensorgrad.sizes import Poly
 from tensorgrad.tensor import (
     Apply,
     Convolution,
-    Delta,
     Derivative,
     Expectation,
-    Flat,
     LeviCivita,
-    Product,
-    Rename,
-    Scalar,
-    Sum,
     Tensor,
     Unit,
     Variable,
@@ -33,60 +27,66 @@ from tensorgrad.tensor import (
 if TYPE_CHECKING:
     from tensorgrad.diagram.store import Store
 
-_STRUCTURE = (Product, Rename, Delta, Scalar, Flat)
-
 
 class Insertion:
     """Puts tensors into a store, each block (a product with all it nests, a sum with all it nests, a node) once."""
 
-    def __init__(self, store: Store, env: Mapping[str, Ref], sizes: Mapping[str, Poly]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        env: Mapping[str, Ref],
+        sizes: Mapping[str, Poly],
+        first: Callable[[Tensor], int] | None = None,
+    ) -> None:
         self.store = store
         self.env = env
         self.sizes = sizes
+        self.first = first
         self.done: dict[int, Ref] = {}
         self._kept: list[Tensor] = []
 
     def insert(self, t: Tensor) -> Ref:
         """The reference of `t`, axes in the order of `t.edges`."""
         stack: list[Tensor] = [t]
-        parts: dict[int, tuple[list[Tensor], object]] = {}
+        open_blocks: dict[int, Block] = {}
         while stack:
-            block = stack[-1]
-            if id(block) in self.done:
+            node = stack[-1]
+            if id(node) in self.done:
                 stack.pop()
                 continue
-            if id(block) not in parts:
-                parts[id(block)] = self._parts(block)
-                stack.extend(p for p in parts[id(block)][0] if id(p) not in self.done)
+            if id(node) not in open_blocks:
+                open_blocks[id(node)] = found = block(node, self.dim)
+                parts = found.parts if self.first is None else sorted(found.parts, key=self.first)
+                stack.extend(p for p in reversed(parts) if id(p) not in self.done)
                 continue
             stack.pop()
-            self.done[id(block)] = self._build(block, parts.pop(id(block))[1])
-            self._kept.append(block)
+            self.done[id(node)] = self._build(node, open_blocks.pop(id(node)))
+            self._kept.append(node)
         return self.done[id(t)]
 
     def dim(self, size: Poly) -> Poly:
         """A size with the size symbols of a rule replaced by what they were matched with."""
         return size.substitute(self.sizes) if self.sizes else size
 
-    def _parts(self, block: Tensor) -> tuple[list[Tensor], object]:
-        if isinstance(block, _STRUCTURE):
-            draft, operands = self._draft(block)
-            return [t for t, _ in operands], (draft, operands)
-        if isinstance(block, Sum):
-            terms = _terms(block)
-            return [t for t, _, _ in terms], terms
-        if isinstance(block, Apply | Unit):
-            return list(block.children), None
-        if isinstance(block, Expectation) and block.kind == "E":
-            return list(block.children), None
-        return [], None
+    def _build(self, node: Tensor, prepared: Block) -> Ref:
+        if isinstance(prepared, Terms):
+            refs = [(c, self._permuted(self.done[id(t)], perm)) for t, c, perm in prepared.terms]
+            return self.store.total(refs, [self.dim(d) for d in node.dims])
+        if isinstance(prepared, Factors):
+            return self._network(prepared)
+        return self._node(node)
 
-    def _build(self, block: Tensor, prepared: object) -> Ref:
+    def _network(self, block: Factors) -> Ref:
+        for t, legs in block.operands:
+            handle, perm = self.done[id(t)]
+            by_axis = [0] * len(legs)
+            for a, p in enumerate(perm):
+                by_axis[p] = legs[a]
+            block.draft.operands.append((handle, by_axis))
+        return self.store.network(block.draft)
+
+    def _node(self, block: Tensor) -> Ref:
         match block:
-            case Sum():
-                terms: list[tuple[Tensor, Poly, tuple[int, ...]]] = prepared  # type: ignore[assignment]
-                refs = [(c, self._permuted(self.done[id(t)], perm)) for t, c, perm in terms]
-                return self.store.total(refs, [self.dim(d) for d in block.dims])
             case Apply():
                 return self._apply(block)
             case Variable():
@@ -110,50 +110,11 @@ class Insertion:
             case Expectation():
                 return self._expectation(block)
             case _:
-                draft, operands = prepared  # type: ignore[misc]
-                for t, legs in operands:
-                    handle, perm = self.done[id(t)]
-                    by_axis = [0] * len(legs)
-                    for a, p in enumerate(perm):
-                        by_axis[p] = legs[a]
-                    draft.operands.append((handle, by_axis))
-                return self.store.network(draft)
+                raise TypeError(f"no node of a diagram: {type(block).__name__}")
 
     @staticmethod
     def _permuted(ref: Ref, perm: Sequence[int]) -> Ref:
         return ref[0], tuple(ref[1][p] for p in perm)
-
-    def _draft(self, block: Tensor) -> tuple[Draft, list[tuple[Tensor, list[int]]]]:
-        """A product and all products inside it as one draft; the rest as operands still to be inserted."""
-        draft = Draft()
-        operands: list[tuple[Tensor, list[int]]] = []
-        free = draft.edges(self.dim(d) for d in block.dims)
-        draft.boundary = list(free)
-        stack: list[tuple[Tensor, list[int]]] = [(block, free)]
-        while stack:
-            node, legs = stack.pop()
-            if isinstance(node, Rename):
-                stack.append((node.tensor, legs))
-            elif isinstance(node, Product):
-                named = dict(zip(node.edges, legs, strict=True))
-                for factor in node.factors:
-                    for edge, dim in zip(factor.edges, factor.dims, strict=True):
-                        if edge not in named:
-                            named[edge] = draft.edge(self.dim(dim))
-                stack.extend((f, [named[e] for e in f.edges]) for f in reversed(node.factors))
-            elif isinstance(node, Delta):
-                if legs:
-                    for leg in legs[1:]:
-                        draft.unify(legs[0], leg)
-                else:
-                    draft.coefficient = draft.coefficient * self.dim(node.size)
-            elif isinstance(node, Scalar):
-                draft.coefficient = draft.coefficient * self.dim(node.value)
-            elif isinstance(node, Flat):
-                draft.operands.append((-len(node.parts), legs))
-            else:
-                operands.append((node, legs))
-        return draft, operands
 
     def _variable(self, variable: Variable) -> Ref:
         bound = self.env.get(variable.name)
@@ -194,29 +155,17 @@ class Insertion:
         return apply(self.store, t.function.with_sizes(self.dim), args, groups)
 
 
-def _terms(block: Sum) -> list[tuple[Tensor, Poly, tuple[int, ...]]]:
-    """The terms of a sum and of all sums inside it, each with its coefficient and where the sum's axes are in it."""
-    out: list[tuple[Tensor, Poly, tuple[int, ...]]] = []
-    stack: list[tuple[Tensor, Poly, tuple[int, ...]]] = [(block, ONE, tuple(range(block.order)))]
-    while stack:
-        node, coefficient, perm = stack.pop()
-        if isinstance(node, Sum):
-            for term, weight in zip(reversed(node.terms), reversed(node.weights), strict=True):
-                axis = {e: a for a, e in enumerate(term.edges)}
-                inner = [axis[e] for e in node.edges]
-                stack.append((term, coefficient * as_poly(weight), tuple(inner[p] for p in perm)))
-        elif isinstance(node, Rename):
-            stack.append((node.tensor, coefficient, perm))
-        else:
-            out.append((node, coefficient, perm))
-    return out
-
-
 def insert(
-    store: Store, t: Tensor, env: Mapping[str, Ref] | None = None, sizes: Mapping[str, Poly] | None = None
+    store: Store,
+    t: Tensor,
+    env: Mapping[str, Ref] | None = None,
+    sizes: Mapping[str, Poly] | None = None,
+    first: Callable[[Tensor], int] | None = None,
 ) -> Ref:
     """Put a tensor into a store; `env` gives references for variables and `sizes` sizes for symbols, by name.
 
+    Parts for which `first` is less are put in first; without it, as they are written.
+
     Raises UnsupportedError for derivatives, variances and covariances (expand them first).
     """
-    return Insertion(store, env or {}, sizes or {}).insert(t)
+    return Insertion(store, env or {}, sizes or {}, first).insert(t)

@@ -12,7 +12,7 @@ from tensorgrad.diagram.store import Store
 from tensorgrad.egraph.partial import Said
 from tensorgrad.egraph.profile import Profile
 from tensorgrad.egraph.reasons import Link
-from tensorgrad.sizes import ONE
+from tensorgrad.sizes import MINUS_ONE, ONE
 
 
 class BudgetSpentError(Exception):
@@ -167,10 +167,20 @@ class Classes(Store):
             if open_form is not None:
                 found.summed, found.form = self._summed(open_form), open_form
         elif found.networks:
-            plainest = sorted(found.networks, key=lambda h: self._network(h).coefficient is not ONE)
+            plainest = sorted(found.networks, key=self._plainness)
             open_form = next((h for h in plainest if not self.reaches(h, root)), None)
             if open_form is not None:
                 found.written, found.form = self._written(open_form), open_form
+
+    def _plainness(self, member: Handle) -> tuple[bool, bool]:
+        """The order in which networks are written out: sums with their sign turned, which sums then open as sums, before
+        all others, and those without a coefficient next."""
+        node = self._network(member)
+        turned = False
+        if node.coefficient is MINUS_ONE and len(node.operands) == 1 and node.operands[0][0] >= FLAT:
+            child, legs = node.operands[0]
+            turned = self.members(child).summed is not None and sorted(legs) == sorted(node.boundary)
+        return not turned, node.coefficient is not ONE
 
     def constant_form(self, handle: Handle) -> Handle | None:
         """The constant that a handle is known to be, if it is one: it is written out in whatever uses the handle."""

@@ -101,11 +101,19 @@ def clear_term(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Cleared | 
 def multiply(graph: EGraph, side: Ref, other: Ref) -> Iterator[Cleared]:
     """Both sides times a number that is stated not to be zero, as s - t is of two eigenvalues."""
     for ref, fact, _ in graph.sayings:
-        base = graph.resolve(ref)
+        base = _unscaled(graph, graph.resolve(ref))
         if fact in ("nonzero", "positive") and not base[1] and graph.members(base[0]).totals:
             taken = Reciprocal(base, ONE, ())
             factor = make_power(graph, base, MINUS_ONE)
             yield Cleared(side, _times(graph, side, taken), factor, (), _times(graph, other, taken))
+
+
+def _unscaled(graph: EGraph, ref: Ref) -> Ref:
+    """K where the reference is a number times K, of order 0: which of s - t and t - s is a sum is a matter of order."""
+    network = graph.network_of(ref[0])
+    if ref[1] or network is None or len(network.operands) != 1 or network.operands[0][1]:
+        return ref
+    return graph.resolve((network.operands[0][0], ()))
 
 
 def _inside(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:

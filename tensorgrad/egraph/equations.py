@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Handle, Network, Ref, Total
+from tensorgrad.diagram.symmetry import fact_generators
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.occurrences import Occurrences
 from tensorgrad.egraph.pattern import EQUATED
 from tensorgrad.egraph.reasons import Applied
-from tensorgrad.sizes import MINUS_ONE, ONE
+from tensorgrad.sizes import MINUS_ONE, ONE, Poly
+from tensorgrad.tensor import Fact
 
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """One way to read an equation: where `left` (boundary in the order of `right`'s axes) stands, `right` may stand."""
+    """One way to read an equation: where `left` (boundary in the order of `right`'s axes) stands, `factor * right` may."""
 
     left: Network
     right: Ref
     reason: str
+    factor: Poly = ONE
 
 
 class Equations:
@@ -43,6 +46,17 @@ class Equations:
         self.graph.union(left, right, Applied("assumption", text))
         self.graph.rebuild()
 
+    def state_exchange(self, ref: Ref, fact: Fact, text: str) -> None:
+        """State that the axes of a product may be exchanged, as a fact of it says, where its factors stand in others."""
+        handle, perm = ref
+        for permutation, sign in fact_generators(len(perm), [fact]):
+            self.state_way(ref, (handle, tuple(perm[a] for a in permutation)), text, Poly.constant(sign))
+
+    def state_way(self, left: Ref, right: Ref, text: str, factor: Poly = ONE) -> None:
+        """State that where the factors of `left` stand in a product, `factor * right` may stand."""
+        self.directions += [replace(way, factor=factor) for way in self._ways(left, right, text)]
+        self.graph.fact_names.add(EQUATED)
+
     def apply(self, handle: Handle) -> bool:
         """Use each equation wherever it fits into a network; whether anything new came of it."""
         graph, node = self.graph, self.graph.nodes[handle]
@@ -57,8 +71,10 @@ class Equations:
                 way.left, way.left.boundary, [None] * len(way.left.boundary), frozenset()
             ):
                 new = self._replaced(node, way, [edges[e] for e in way.left.boundary], taken)
-                axes = tuple(range(len(graph.dims[handle])))
-                changed = graph.union((handle, axes), new, Applied("assumption", way.reason)) or changed
+                own = (handle, tuple(range(len(graph.dims[handle]))))
+                if way.factor is MINUS_ONE and graph.same(graph.scaled(MINUS_ONE, new), own):
+                    new = graph.zero(graph.dims[handle])
+                changed = graph.union(own, new, Applied("assumption", way.reason)) or changed
                 graph.rebuild()
         return changed
 
@@ -66,7 +82,7 @@ class Equations:
         graph = self.graph
         kept = [o for k, o in enumerate(node.operands) if k not in taken]
         used = {e for _, own in kept for e in own}.union(legs, node.boundary)
-        draft = Draft(node.coefficient * way.left.coefficient.inverse())
+        draft = Draft(node.coefficient * way.left.coefficient.inverse() * way.factor)
         edges = draft.edges(d if e in used else ONE for e, d in enumerate(node.dims))
         handle, perm = way.right
         by_axis = [0] * len(perm)

@@ -108,10 +108,8 @@ class EGraph(Unions):
     def _divide(self, root: Handle) -> None:
         """Where c * N has another form, N has it too, divided by c: what 2 * A @ B is says what A @ B is."""
         found = self.members(root)
-        # Numbers among the factors make sums of their own, which have every form already.
-        forms = [
-            h for h in found.networks if self._network(h).operands and all(ls for _, ls in self._network(h).operands)
-        ]
+        # Numbers among several factors make sums of their own, which have every form already.
+        forms = [h for h in found.networks if _has_legs(self._network(h))]
         for h in forms if len(forms) > 1 else ():
             node = self._network(h)
             bare = self._table.get(("network", ONE, node.operands, node.boundary, node.dims))
@@ -136,8 +134,14 @@ class EGraph(Unions):
         new = self.network(draft)
         made = self.nodes[new[0]]
         # Operands that are about to be read otherwise wait for the form that then comes, so that the step can be shown.
-        same = isinstance(made, Network) and sorted(children(made)) == sorted(children(node))
+        parts = sorted(children(made)) if isinstance(made, Network) else [new[0]]
+        same = parts == sorted(children(node))
         if same and self.resolve(new)[0] != self.root(bare):
             second: Ref = (other, tuple(own[p] for p in self.oriented(scaled)))
             lemma = Lemma("factor", (scaled, axes), second, self.constant(inverse), ())
             self.union((bare, axes), new, Applied("factor-cancels", "built in", lemma=lemma))
+
+
+def _has_legs(network: Network) -> bool:
+    """Whether a network has operands, and each has legs or is alone."""
+    return len(network.operands) == 1 or (bool(network.operands) and all(legs for _, legs in network.operands))

@@ -8,23 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorgrad.derivation import Derivation, Step
-from tensorgrad.diagram import Node, Ref, insert
+from tensorgrad.diagram import Node, Precedence, Ref, insert
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.explain import Explainer, derivation
 from tensorgrad.egraph.exploration import Exploration, Searched
 from tensorgrad.egraph.gapless import Joiner
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.egraph.partial import DEFINED, Assumption, Said, assumptions, consequences
+from tensorgrad.egraph.partial import Assumption
 from tensorgrad.egraph.pricing import Pricing
 from tensorgrad.egraph.rephrase import Rephrasing
 from tensorgrad.egraph.saturate import Saturation, Stopped
-from tensorgrad.errors import FactError
+from tensorgrad.egraph.statement import aligned, expressions, state
 from tensorgrad.extract import Extraction
 from tensorgrad.notation import Condition
 from tensorgrad.rule import RuleSet
-from tensorgrad.sizes import ONE
-from tensorgrad.tensor import Fact, Scalar, Tensor, Unit, Variable, walk
+from tensorgrad.tensor import Fact, Tensor, Variable
 
 _WATCHED = 3
 """Sizes at which a search is seen to bring something cheaper."""
@@ -68,11 +67,13 @@ def explore(
 
     `follow` notes the price of the best forms after every round.
     """
-    engine = Engine.of(rules, [*tensors, *_expressions(conditions)])
+    engine = Engine.of(rules, [*tensors, *expressions(conditions)])
     graph = EGraph(seconds, nodes)
     try:
-        assumed, equations = _state(graph, tensors, conditions)
-        refs = [insert(graph, t) for t in tensors]
+        first = Precedence([*tensors, *expressions(conditions)])
+        assumed, equations = state(graph, first, tensors, conditions, rules)
+        inserted = {id(t): insert(graph, t, first=first) for t in sorted(tensors, key=first)}
+        refs = [inserted[id(t)] for t in tensors]
         watched = dims[:: -(-len(dims) // _WATCHED)] if dims else [None]
         pricings = [Pricing(graph, sizes) for sizes in watched]
         run = Saturation(
@@ -164,10 +165,11 @@ def concludes(
 ) -> bool:
     """Whether a tensor without derivatives is found to have a fact, wherever it is defined."""
     graph = EGraph(math.inf, nodes)
-    engine = Engine.of(rules, [t, *_expressions(conditions)])
+    engine = Engine.of(rules, [t, *expressions(conditions)])
     try:
-        _, equations = _state(graph, [], conditions, [t])
-        ref = insert(graph, t)
+        first = Precedence([t, *expressions(conditions)])
+        _, equations = state(graph, first, [], conditions, rules, [t])
+        ref = insert(graph, t, first=first)
         graph.deadline = time.monotonic() + seconds
         run = Saturation(graph, engine, equations, goal=lambda: graph.has_fact(ref, fact.name))
         run.run()
@@ -192,14 +194,16 @@ class _Search:
         nodes: int,
         follow: bool = False,
     ) -> None:
-        engine = Engine.of(rules, [*written, left, right, *_expressions(conditions)])
+        engine = Engine.of(rules, [*written, left, right, *expressions(conditions)])
         # The seconds are those of the search: what is stated must be in the graph before it.
         graph = EGraph(math.inf, nodes)
         self.graph, self.left = graph, left
         try:
-            self.assumed, equations = _state(graph, written, conditions, [left, right])
-            self.first = insert(graph, left)
-            self.second = _aligned(insert(graph, right), left, right)
+            first = Precedence([left, right, *written, *expressions(conditions)])
+            self.assumed, equations = state(graph, first, written, conditions, rules, [left, right])
+            inserted = {id(t): insert(graph, t, first=first) for t in sorted((left, right), key=first)}
+            self.first = inserted[id(left)]
+            self.second = aligned(inserted[id(right)], left, right)
             graph.deadline = time.monotonic() + seconds
             run = Saturation(
                 graph,
@@ -276,67 +280,8 @@ class _Expanded:
         return self.graph.nodes[member], self.graph.oriented(member)
 
 
-def _expressions(conditions: Sequence[Condition]) -> list[Tensor]:
-    return [t for c in conditions for t in (c.tensor, c.right) if t is not None]
-
-
 def _simplest(graph: EGraph, sides: Iterable[tuple[Ref, Tensor]]) -> list[Tensor]:
     return [Extraction(graph, [ref], Pricing(graph, None)).tensor(ref, t.edges) for ref, t in sides]
-
-
-def _aligned(ref: Ref, left: Tensor, right: Tensor) -> Ref:
-    axis = dict(zip(right.edges, ref[1], strict=True))
-    return ref[0], tuple(axis[e] for e in left.edges)
-
-
-def _state(
-    graph: EGraph, sides: Sequence[Tensor], conditions: Sequence[Condition], others: Sequence[Tensor] = ()
-) -> tuple[tuple[Assumption, ...], Equations]:
-    """State the facts of the variables, the conditions, and what makes the sides' partial functions defined.
-
-    Of `others` the variables are stated, but not that they are defined.
-    """
-    equations = Equations(graph)
-    for t in (*sides, *others, *_expressions(conditions)):
-        for variable in t.variables:
-            ref = insert(graph, variable)
-            for fact in variable.facts:
-                _assert(graph, ref, fact, variable)
-        for node in walk(t):
-            if isinstance(node, Unit) and isinstance(node.index, Scalar) and node.index.value.is_constant:
-                graph.assert_fact(insert(graph, node), "onehot", Said(node, "what it is"))
-    for condition in conditions:
-        if condition.kind == "fact" and condition.fact is not None:
-            _assert(graph, insert(graph, condition.tensor), condition.fact, condition.tensor)
-        elif condition.kind == "equation" and condition.right is not None:
-            second = _aligned(insert(graph, condition.right), condition.tensor, condition.right)
-            equations.state(insert(graph, condition.tensor), second, str(condition))
-    assumed = assumptions(sides)
-    for assumption in (*assumed, *consequences(assumed)):
-        if assumption.fact.name != DEFINED:
-            said = Said(assumption.tensor, "needed for the expression to have a value")
-            graph.assert_fact(insert(graph, assumption.tensor), assumption.fact.name, said)
-    graph.rebuild()
-    _odd_skew(graph)
-    return assumed, equations
-
-
-def _odd_skew(graph: EGraph) -> None:
-    """FactError for a skew matrix of odd size that is said to be invertible."""
-    for ref, fact, said in graph.sayings:
-        size = said.tensor.dims[0] if fact in ("invertible", "orthogonal") else ONE
-        if size.is_constant and size.number % 2 and size is not ONE and graph.has_fact(ref, "skew"):
-            raise FactError(
-                f"{fact}({said.tensor}) is {said.origin}, but that is skew of odd size {size}, so singular: "
-                "nothing satisfies it"
-            )
-
-
-def _assert(graph: EGraph, ref: Ref, fact: Fact, t: Tensor) -> None:
-    if fact.axes or t.order > 2:
-        graph.assert_exchange(ref, fact)
-    if not fact.axes:
-        graph.assert_fact(ref, fact.name, Said(t, "stated"))
 
 
 __all__ = ["Exploration", "Outcome", "Variable", "explore", "normalise", "prove", "simplify"]
