@@ -81,6 +81,11 @@ class Rewrite:
         return self.right is not None and _inverses(self.right) > _inverses(self.left) > 0
 
     @property
+    def inverts(self) -> bool:
+        """Whether it writes the inverse of a matrix of one size out."""
+        return self.sized and _inverses(self.left) > 0
+
+    @property
     def opens(self) -> frozenset[str]:
         """The functions of the right side, powers aside."""
         found = walk(self.right) if self.right is not None else ()

@@ -68,6 +68,8 @@ class Saturation:
     waves: int = WAVES
     calm: bool = False
     """Directed rules and distribution alone: identities, what they take apart and factoring wait."""
+    sized: bool = True
+    """Whether identities about tensors of one size may be tried: inv(A) of a 2 x 2 matrix through its trace."""
     pause: float = math.inf
     """When the run ends between two rounds, on the monotonic clock, as when its rounds are done."""
     follow: Callable[[], tuple[int, int] | None] | None = None
@@ -134,6 +136,11 @@ class Saturation:
         return "saturated" if self.waves > 0 else "rounds"
 
     @property
+    def may_invert(self) -> bool:
+        """Whether there are inverses of matrices of one size to be written out."""
+        return any(p[0].rewrite.inverts for p in self._last)
+
+    @property
     def dropped(self) -> int:
         """Proposals that were not tried when the run stopped."""
         return len(self._waiting) + len(self._last)
@@ -172,7 +179,8 @@ class Saturation:
         """Distribution, then identities, then taking apart, then factoring: the first that changes anything."""
         timed = self.graph.profile.timed
         taking_apart = self.basis.waiting and bool(self._to_take_apart)
-        waiting = self._to_distribute or taking_apart or self._waiting or self._to_factor or self._last
+        last = [p for p in self._last if self.sized or not p[0].rewrite.sized]
+        waiting = self._to_distribute or taking_apart or self._waiting or self._to_factor or last
         if not waiting or self.waves <= 0:
             return False
         self.waves -= 1
@@ -181,8 +189,8 @@ class Saturation:
         if self.calm:
             return changed
         changed = changed or self._explore()
-        if not changed and self._last:
-            self._waiting, self._last = self._last, []
+        if not changed and last:
+            self._waiting, self._last = last, [p for p in self._last if p[0].rewrite.sized and not self.sized]
             changed = self._explore()
         if not changed:
             with timed(EXPLORING):
