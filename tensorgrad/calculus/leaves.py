@@ -11,11 +11,12 @@ A line is one of (right sides are templates in the pattern variables and the new
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from tensorgrad.errors import RuleError
+from tensorgrad.function import Function
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Delta, Derivative, Product, Rename, Scalar, Tensor, Variable
 
@@ -92,6 +93,16 @@ class Leaves:
             self._read_gradient(line, node, names)
         else:
             raise _misread(line, "its left side is neither d(f)(x) nor a gradient")
+
+    def defines(self, function: Function) -> bool:
+        """Whether a line says what this derivative of a function is, as `d(erf)(x) => ...`."""
+        return function.known and function.elementwise and (function.name, function.derivative - 1, 0) in self.jacobians
+
+    def without(self, derivatives: Iterable[Function]) -> Leaves:
+        """The templates but for those that define these derivatives, which become functions of their own."""
+        dropped = {(f.name, f.derivative - 1, 0) for f in derivatives}
+        kept = {key: template for key, template in self.jacobians.items() if key not in dropped}
+        return replace(self, jacobians=kept)
 
     def _read_gradient(self, line: Line, node: Derivative, names: dict[str, str]) -> None:
         new = {old: names[name] for old, name in zip(node.variable.edges, node.names, strict=True)}
@@ -239,7 +250,7 @@ def _read(lines: tuple[Line, ...]) -> Leaves:
 def is_leaf_derivative(line: Line) -> bool:
     """Whether the left side is the derivative of a function: d(f)(x) for a name x, or a gradient.
 
-    An identity such as d(erf)(-x) = d(erf)(x) is none.
+    An identity such as d(f)(-x) = d(f)(x) is none.
     """
     node = peel(line.left, {e: e for e in line.left.edges})[0]
     if isinstance(node, Apply) and node.function.derivative:

@@ -109,6 +109,8 @@ def _opaque(node: Apply, argument: int) -> Local:
 def _composite(node: Apply, leaves: Leaves) -> tuple[Template, Apply, tuple[str, ...]] | None:
     """A function of a function that has a rule of its own, such as log(softmax(x)): its template, the inner
     application, and what that calls the edges of `node`."""
+    if node.function.nullary:
+        return None
     middle, names = peel(node.args[0], {e: e for e in node.args[0].edges})
     if not isinstance(middle, Apply):
         return None

@@ -162,7 +162,7 @@ class Instance:
                 for child in t.children:
                     found.update(self._inferred(child))
                 return found
-            case Apply():
+            case Apply() if t.args:
                 own = places(t.args[0])
                 bound = {e for groups in t.acted for group in groups for e in group}
                 found = {e: g for arg in t.args for e, g in self._inferred(arg).items() if e not in bound}
