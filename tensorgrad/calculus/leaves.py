@@ -3,7 +3,8 @@
 A line is one of (right sides are templates in the pattern variables and the new edges):
 
     d(exp)(x) => exp(x)                                 a derivative function
-    grad(inv(A), A)[i, j, k, l] => ...                  a Jacobian in one argument
+    grad(inv(A), A)[i, j, k, l] => ...                  a Jacobian in one argument; after a line with conditions another
+                                                        one without, for where they are not known to hold
     grad(tr(expm(A)), A) => ...                         holds where the cotangent is a multiple of the identity
     grad(log(softmax(x)), x)[i, j] => ...               a function of a function that the chain rule serves badly
 """
@@ -73,6 +74,8 @@ class Leaves:
     """All templates, by function name (and order of derivative, and argument)."""
 
     jacobians: dict[tuple[str, int, int], Template] = field(default_factory=dict)
+    anywhere: dict[tuple[str, int, int], Template] = field(default_factory=dict)
+    """Jacobians without conditions, for where those of a line above do not hold."""
     traces: dict[str, Template] = field(default_factory=dict)
     composites: dict[CompositeKey, Template] = field(default_factory=dict)
     known: tuple[Condition, ...] = ()
@@ -124,7 +127,9 @@ class Leaves:
             return
         produced = tuple(outer[group[0]] for group in applied.produced)
         template = _template(line, applied, found[0], produced, acted)
-        self.jacobians[applied.function.name, applied.function.derivative, found[0]] = template
+        key = (applied.function.name, applied.function.derivative, found[0])
+        conditional = key in self.jacobians and self.jacobians[key].conditions
+        (self.anywhere if conditional and not template.conditions else self.jacobians)[key] = template
 
     def _read_composite(
         self, line: Line, applied: Apply, outer: dict[str, str], middle: Apply, variable: Variable, new: dict[str, str]
@@ -235,7 +240,9 @@ def leaves(
     names of the lines are noted that are used.
     """
     base = _read(_packaged() if lines is None else tuple(filter(is_leaf_derivative, lines)))
-    return Leaves(base.jacobians, base.traces, base.composites, tuple(known), used if used is not None else {})
+    return Leaves(
+        base.jacobians, base.anywhere, base.traces, base.composites, tuple(known), used if used is not None else {}
+    )
 
 
 @lru_cache(maxsize=16)

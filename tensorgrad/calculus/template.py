@@ -24,6 +24,7 @@ from tensorgrad.tensor import (
     Scalar,
     Sum,
     Tensor,
+    Unit,
     Variable,
     Zero,
     broadcast,
@@ -105,6 +106,8 @@ class Instance:
                     raise UnsupportedError(f"the derivative of {self.node.function} of groups of several edges")
                 dims = tuple(d.substitute(self.symbols) for d in t.dims)
                 return Convolution(tuple(names[e][0] for e in t.edges), dims, t.steps, t.offset)
+            case Unit():
+                return Unit(self.build(t.index, {}, {}), t.size.substitute(self.symbols), names[t.edges[0]])
             case Sum():
                 return _plus([self.build(term, names, known) for term in t.terms], t.weights)
             case Product():
