@@ -32,6 +32,20 @@ def test_pi_cannot_be_declared() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pi(x)", r"pi is a number, not a function: multiply with \*"),
+        ("d(pi)(x)", r"pi is a number, not a function: multiply with \*"),
+        ("pi[i]", "pi has order 0"),
+        ("I[pi]", "pi is a name of the notation, not a size"),
+    ],
+)
+def test_pi_is_a_number(text: str, message: str) -> None:
+    with pytest.raises(NotationError, match=message):
+        tg.parse(text, let="x : n")
+
+
+@pytest.mark.parametrize(
     ("text", "value"),
     [
         ("pi", math.pi),
