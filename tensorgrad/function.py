@@ -46,9 +46,14 @@ class Function:
         return not any(self.acts) and not self.produces
 
     @property
+    def nullary(self) -> bool:
+        """Whether it takes no argument: a number that has a name."""
+        return not self.acts
+
+    @property
     def square(self) -> bool:
         """Whether its two acted groups must have the same sizes."""
-        return self.acts[0] == 2 and self.name != "pinv"
+        return self.acts[:1] == (2,) and self.name != "pinv"
 
     @property
     def own_sizes(self) -> bool:
@@ -105,6 +110,7 @@ def _matrix(
 
 
 _DECLARED = (
+    Function("pi", (), cost=(Fraction(0), 0), meaning=lambda np: np.asarray(np.pi)),
     _elementwise("exp", lambda np, x: np.exp(x)),
     _elementwise("log", meaning.where(lambda x: x > 0, lambda np, x: np.log(x)), "positive"),
     _elementwise("sqrt", meaning.where(lambda x: x >= 0, lambda np, x: np.sqrt(x)), "nonnegative"),

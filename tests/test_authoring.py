@@ -55,7 +55,7 @@ CALCULUS = """\
 let z m : scalar ;  v : scalar positive ;  x : scalar
 softplus-slope  [mine]  d(softplus)(x) => exp(x) / (1 + exp(x))
 mean-of-hinge   [mine]  E[z](relu(z))
-                        => (m * (1 + erf(m / sqrt(2 * v))) + sqrt(v / 2) * d(erf)(m / sqrt(2 * v))) / 2  if z ~ N(m, v)
+                        => (m * (1 + erf(m / sqrt(2 * v))) + sqrt(2 * v / pi) * exp(-m ** 2 / (2 * v))) / 2  if z ~ N(m, v)
 """
 
 

@@ -8,6 +8,7 @@ fewer edges. Time is linear in the number of nodes (and in the squares of the nu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from tensorgrad.calculus.blocks import SERIES, through_block
 from tensorgrad.calculus.closing import Offer
 from tensorgrad.calculus.exchange import through
 from tensorgrad.calculus.expectation import eliminate, offers
-from tensorgrad.calculus.forms import SourcedLine
+from tensorgrad.calculus.forms import ClosedForm, SourcedLine
 from tensorgrad.calculus.laws import by_definition, with_exchange
 from tensorgrad.calculus.leaves import Leaves, Template, leaves, peel
 from tensorgrad.calculus.lines import forms_of
@@ -23,7 +24,7 @@ from tensorgrad.calculus.local import commuting, jacobian, missing, traced
 from tensorgrad.calculus.template import Instance
 from tensorgrad.calculus.wired import Frame, Wired, apply, materialise, total
 from tensorgrad.errors import EdgeError, UnsupportedError
-from tensorgrad.function import FUNCTIONS, PLACES
+from tensorgrad.function import FUNCTIONS, PLACES, Function
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import (
     Apply,
@@ -73,16 +74,26 @@ def expand(
     if not random and not any(_differentiated(n) for n in walk(t)):
         return t
     templates = leaves(rules, conditions, used)
-    plain = _derived(t, templates)
     if not random:
-        return plain
-    return eliminate(plain, lambda y, x, names: _differentiate(y, x, tuple(names), templates), forms_of(rules))
+        return _written_out(_derived(t, templates), templates)
+    forms = forms_of(rules)
+    held = _held(templates, forms)
+    plain = _derived(t, held)
+    averaged = eliminate(plain, lambda y, x, names: _differentiate(y, x, tuple(names), held), forms)
+    return _written_out(averaged, templates)
 
 
 def closed_forms(node: Expectation, rules: Iterable[SourcedLine] | None = None) -> list[Offer]:
     """What an expectation without a closed form that holds everywhere equals under facts, by lines as in `expand`."""
-    templates = leaves(rules)
-    return offers(node, lambda y, x, names: _differentiate(y, x, tuple(names), templates), forms_of(rules))
+    templates, forms = leaves(rules), forms_of(rules)
+    held = _held(templates, forms)
+    found = offers(node, lambda y, x, names: _differentiate(y, x, tuple(names), held), forms)
+    return [replace(offer, value=_written_out(offer.value, templates)) for offer in found]
+
+
+def _held(templates: Leaves, forms: Sequence[ClosedForm]) -> Leaves:
+    """The templates while expectations are taken: derivative functions that closed forms are about stay as they are."""
+    return templates.without(f for form in forms for f in form.derivatives)
 
 
 def _differentiated(node: Tensor) -> bool:
@@ -101,6 +112,21 @@ def _derived(t: Tensor, templates: Leaves) -> Tensor:
             new = _derivative_function(new, templates)
         done[id(node)] = new
     return done[id(t)]
+
+
+def _written_out(t: Tensor, templates: Leaves) -> Tensor:
+    """`t` with the derivative functions that lines define written out: other lines may speak of them, as that of gelu of
+    d(erf)."""
+    done: set[Function] = set()
+    while found := {n.function for n in walk(t) if isinstance(n, Apply) and templates.defines(n.function)} - done:
+        results: dict[int, Tensor] = {}
+        for node in postorder(t):
+            new = with_children(node, tuple(results[id(c)] for c in node.children))
+            if isinstance(new, Apply) and new.function in found:
+                new = _derivative_function(new, templates)
+            results[id(node)] = new
+        t, done = results[id(t)], done | found
+    return t
 
 
 def differentiate(
@@ -165,7 +191,7 @@ def gradients(
         value = found.get(variable.name)
         turned = None if value is None else _turned(value, variable.order)
         results.append(_materialised(turned, (*t.edges, *names), (*t.dims, *variable.dims)))
-    return results
+    return [_written_out(result, templates) for result in results]
 
 
 def _dependent(order: list[Tensor], *variables: Variable) -> set[int]:

@@ -72,6 +72,11 @@ class ClosedForm:
         """Whether it is about a number, the pattern of an affine function."""
         return not self.variable.order
 
+    @property
+    def derivatives(self) -> tuple[Function, ...]:
+        """The derivative functions that its left side is about, as d(erf)."""
+        return tuple(f for factor in self.factors for f, _ in factor.chain if f.derivative)
+
 
 def chain_of(store: Store, handle: Handle, legs: Sequence[int]) -> Iterator[tuple[Chain, Handle, tuple[int, ...]]]:
     """The functions that an operand is made of, and what they are applied to: one step deeper each time."""
@@ -79,7 +84,7 @@ def chain_of(store: Store, handle: Handle, legs: Sequence[int]) -> Iterator[tupl
     legs = tuple(legs)
     while True:
         node = store.nodes[handle] if handle > 0 else None
-        if not isinstance(node, Application) or any(b < 0 for b in node.args[0][1]):
+        if not isinstance(node, Application) or node.function.nullary or any(b < 0 for b in node.args[0][1]):
             return
         exponent = None
         if len(node.args) == 2:

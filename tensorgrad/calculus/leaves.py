@@ -3,7 +3,8 @@
 A line is one of (right sides are templates in the pattern variables and the new edges):
 
     d(exp)(x) => exp(x)                                 a derivative function
-    grad(inv(A), A)[i, j, k, l] => ...                  a Jacobian in one argument
+    grad(inv(A), A)[i, j, k, l] => ...                  a Jacobian in one argument; after a line with conditions another
+                                                        one without, for where they are not known to hold
     grad(tr(expm(A)), A) => ...                         holds where the cotangent is a multiple of the identity
     grad(log(softmax(x)), x)[i, j] => ...               a function of a function that the chain rule serves badly
 """
@@ -11,11 +12,12 @@ A line is one of (right sides are templates in the pattern variables and the new
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from tensorgrad.errors import RuleError
+from tensorgrad.function import Function
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Delta, Derivative, Product, Rename, Scalar, Tensor, Variable
 
@@ -72,6 +74,8 @@ class Leaves:
     """All templates, by function name (and order of derivative, and argument)."""
 
     jacobians: dict[tuple[str, int, int], Template] = field(default_factory=dict)
+    anywhere: dict[tuple[str, int, int], Template] = field(default_factory=dict)
+    """Jacobians without conditions, for where those of a line above do not hold."""
     traces: dict[str, Template] = field(default_factory=dict)
     composites: dict[CompositeKey, Template] = field(default_factory=dict)
     known: tuple[Condition, ...] = ()
@@ -93,6 +97,16 @@ class Leaves:
         else:
             raise _misread(line, "its left side is neither d(f)(x) nor a gradient")
 
+    def defines(self, function: Function) -> bool:
+        """Whether a line says what this derivative of a function is, as `d(erf)(x) => ...`."""
+        return function.known and function.elementwise and (function.name, function.derivative - 1, 0) in self.jacobians
+
+    def without(self, derivatives: Iterable[Function]) -> Leaves:
+        """The templates but for those that define these derivatives, which become functions of their own."""
+        dropped = {(f.name, f.derivative - 1, 0) for f in derivatives}
+        kept = {key: template for key, template in self.jacobians.items() if key not in dropped}
+        return replace(self, jacobians=kept)
+
     def _read_gradient(self, line: Line, node: Derivative, names: dict[str, str]) -> None:
         new = {old: names[name] for old, name in zip(node.variable.edges, node.names, strict=True)}
         inner, outer = peel(node.tensor, {e: names[e] for e in node.tensor.edges})
@@ -113,7 +127,9 @@ class Leaves:
             return
         produced = tuple(outer[group[0]] for group in applied.produced)
         template = _template(line, applied, found[0], produced, acted)
-        self.jacobians[applied.function.name, applied.function.derivative, found[0]] = template
+        key = (applied.function.name, applied.function.derivative, found[0])
+        conditional = key in self.jacobians and self.jacobians[key].conditions
+        (self.anywhere if conditional and not template.conditions else self.jacobians)[key] = template
 
     def _read_composite(
         self, line: Line, applied: Apply, outer: dict[str, str], middle: Apply, variable: Variable, new: dict[str, str]
@@ -224,7 +240,9 @@ def leaves(
     names of the lines are noted that are used.
     """
     base = _read(_packaged() if lines is None else tuple(filter(is_leaf_derivative, lines)))
-    return Leaves(base.jacobians, base.traces, base.composites, tuple(known), used if used is not None else {})
+    return Leaves(
+        base.jacobians, base.anywhere, base.traces, base.composites, tuple(known), used if used is not None else {}
+    )
 
 
 @lru_cache(maxsize=16)
@@ -239,7 +257,7 @@ def _read(lines: tuple[Line, ...]) -> Leaves:
 def is_leaf_derivative(line: Line) -> bool:
     """Whether the left side is the derivative of a function: d(f)(x) for a name x, or a gradient.
 
-    An identity such as d(erf)(-x) = d(erf)(x) is none.
+    An identity such as d(f)(-x) = d(f)(x) is none.
     """
     node = peel(line.left, {e: e for e in line.left.edges})[0]
     if isinstance(node, Apply) and node.function.derivative:

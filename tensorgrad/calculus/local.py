@@ -11,7 +11,7 @@ from tensorgrad.calculus.wired import Local, Wired, fresh
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.function import PLACES, Function
 from tensorgrad.sizes import ONE, Poly, as_poly
-from tensorgrad.tensor import Apply, Product, Rename, Sum, Tensor, Unit, Variable, renamed, walk
+from tensorgrad.tensor import Apply, Fact, Product, Rename, Sum, Tensor, Unit, Variable, renamed, walk
 
 if TYPE_CHECKING:
     from tensorgrad.notation import Condition
@@ -74,9 +74,16 @@ def _apply(node: Apply, dependent: Collection[int], leaves: Leaves) -> Terms:
 
 def _leaf(node: Apply, argument: int, leaves: Leaves) -> list[Local]:
     function = node.function
-    template = leaves.jacobians.get((function.name, function.derivative, argument))
+    key = (function.name, function.derivative, argument)
+    template = leaves.jacobians.get(key)
     if template is not None and function.known:
-        _require(template, node, leaves)
+        lacking = _lacking(template, node, leaves)
+        if lacking is not None and key not in leaves.anywhere:
+            raise UnsupportedError(
+                f"the derivative of {function} where its argument may not be {lacking.name}; "
+                f"state {lacking.name}(...) of the argument"
+            )
+        template = template if lacking is None else leaves.anywhere[key]
         leaves.used[template.name] = None
         return Instance(template, node).terms(node.edges)
     if has_derivative_function(function, leaves):
@@ -109,6 +116,8 @@ def _opaque(node: Apply, argument: int) -> Local:
 def _composite(node: Apply, leaves: Leaves) -> tuple[Template, Apply, tuple[str, ...]] | None:
     """A function of a function that has a rule of its own, such as log(softmax(x)): its template, the inner
     application, and what that calls the edges of `node`."""
+    if node.function.nullary:
+        return None
     middle, names = peel(node.args[0], {e: e for e in node.args[0].edges})
     if not isinstance(middle, Apply):
         return None
@@ -215,24 +224,22 @@ def missing(node: Apply, argument: int) -> UnsupportedError:
     )
 
 
-def _require(template: Template, node: Apply, leaves: Leaves) -> None:
-    """Facts a matrix rule needs beyond those that make its function defined must be known where it is used.
+def _lacking(template: Template, node: Apply, leaves: Leaves) -> Fact | None:
+    """A fact that a matrix rule needs beyond those that make its function defined, and that is not known where it is used.
 
     Rules of elementwise functions need none, nor do those whose right side is defined wherever the function is: such
     conditions say where there is a derivative.
     """
     if node.function.elementwise or not any(_partial(n, node.function) for n in walk(template.right)):
-        return
+        return None
     for condition in template.conditions:
         fact = condition.fact
         if fact is None or fact.name == node.function.domain:
             continue
         arg, groups = node.args[template.argument], node.acted[template.argument]
         if not _known(fact.name, arg, tuple(e for group in groups for e in group), leaves):
-            raise UnsupportedError(
-                f"the derivative of {node.function} where its argument may not be {fact.name}; "
-                f"state {fact.name}(...) of the argument"
-            )
+            return fact
+    return None
 
 
 def _partial(t: Tensor, function: Function) -> bool:

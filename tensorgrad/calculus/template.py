@@ -24,6 +24,7 @@ from tensorgrad.tensor import (
     Scalar,
     Sum,
     Tensor,
+    Unit,
     Variable,
     Zero,
     broadcast,
@@ -105,6 +106,8 @@ class Instance:
                     raise UnsupportedError(f"the derivative of {self.node.function} of groups of several edges")
                 dims = tuple(d.substitute(self.symbols) for d in t.dims)
                 return Convolution(tuple(names[e][0] for e in t.edges), dims, t.steps, t.offset)
+            case Unit():
+                return Unit(self.build(t.index, {}, {}), t.size.substitute(self.symbols), names[t.edges[0]])
             case Sum():
                 return _plus([self.build(term, names, known) for term in t.terms], t.weights)
             case Product():
@@ -162,7 +165,7 @@ class Instance:
                 for child in t.children:
                     found.update(self._inferred(child))
                 return found
-            case Apply():
+            case Apply() if t.args:
                 own = places(t.args[0])
                 bound = {e for groups in t.acted for group in groups for e in group}
                 found = {e: g for arg in t.args for e, g in self._inferred(arg).items() if e not in bound}

@@ -35,7 +35,7 @@ def _operations(store: Store, handle: Handle, node: Node) -> Poly:
             return integral_cost(node.tensor) if isinstance(node.tensor, Expectation) else ZERO
         case Application():
             batch = {b: d for h, ls in node.args for b, d in zip(ls, store.dims[h], strict=True) if b >= 0}
-            acted = {b: d for b, d in zip(node.args[0][1], store.dims[node.args[0][0]], strict=True) if b < 0}
+            acted = {b: d for h, ls in node.args[:1] for b, d in zip(ls, store.dims[h], strict=True) if b < 0}
             group = _volume(tuple(acted[-1 - k] for k in range(node.groups[0]))) if node.groups else ONE
             factor, exponent = node.function.cost
             return _volume(tuple(batch.values())) * group**exponent * factor

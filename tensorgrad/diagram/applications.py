@@ -295,6 +295,9 @@ def _key(node: Application) -> tuple[object, ...]:
 
 def _node(store: Store, call: Call) -> tuple[Handle, list[int], bool]:
     """The node's handle, the batch labels in the order of the node's axes, and whether the two groups were exchanged."""
+    if not call.args:
+        node = Application(call.function, (), ())
+        return store.add(_key(node), node, (), ()), [], False
     args = [(ref[0], tuple(labels)) for ref, labels in call.args]
     groups = tuple(call.groups)
     candidates = _candidates(store, call.function, args[0], groups)

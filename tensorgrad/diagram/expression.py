@@ -137,6 +137,7 @@ class Expressions:
             positions = [names[p] for p, e in enumerate(node.boundary) if e == edge]
             if len(positions) > 1 or (positions and edge not in touched):
                 factors.append(Delta(dim, *positions))
+        factors = _one_number(factors)
         return Product(factors, names) if len(factors) != 1 or factors[0].edges != names else factors[0]
 
     def _sign(self, node: Network) -> tuple[Poly, int]:
@@ -227,6 +228,17 @@ def _negated(t: Tensor, outermost: bool = True) -> Tensor:
         else:
             new = renamed(new, node.edges)
     return new
+
+
+def _one_number(factors: list[Tensor]) -> list[Tensor]:
+    """The factors with those that are numbers multiplied: a number may be an operand, as it was found to be one."""
+    numbers = [f for f in factors if isinstance(f, Scalar)]
+    if len(numbers) < 2:
+        return factors
+    value = ONE
+    for number in numbers:
+        value = value * number.value
+    return [Scalar(value), *(f for f in factors if not isinstance(f, Scalar))]
 
 
 def _flat(node: Network, legs: Sequence[int], edge_names: Sequence[str]) -> list[Tensor]:

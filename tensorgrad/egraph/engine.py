@@ -217,7 +217,7 @@ def _is_copies(node: Apply) -> bool:
 def _is_calculus(rule: Rule) -> bool:
     """Whether a rule is about derivatives or expectations, which are taken before the e-graph is built.
 
-    `d(erf)(-x) => d(erf)(x)` is none: it says of a function that is left what `d(erf)(x) => ...` would do away with.
+    `d(f)(-x) => d(f)(x)` is none: it says of a function that is left what `d(f)(x) => ...` would do away with.
     """
     if any(
         isinstance(node, Derivative | Expectation)
@@ -358,7 +358,7 @@ def instances(left: Tensor) -> Iterator[tuple[dict[str, Tensor], dict[str, Poly]
     """
     store = Store()
     node = next((n for n in reversed(store.nodes) if isinstance(n, Application)), None) if insert(store, left) else None
-    if not isinstance(node, Application):
+    if not isinstance(node, Application) or node.function.nullary:
         return
     argument = store.nodes[node.args[0][0]]
     if isinstance(argument, Network) and _is_outer(store, argument):

@@ -46,7 +46,7 @@ def assumptions(sides: Sequence[Tensor]) -> tuple[Assumption, ...]:
 
 
 def _needed(node: Apply) -> Assumption | None:
-    if node.function.derivative:
+    if node.function.derivative or node.function.nullary:
         return None
     argument = node.args[0]
     if node.function.name in ("logm", "sqrtm") or (node.function.name in ("pow", "matpow") and _exponent(node) is None):
@@ -110,9 +110,9 @@ def _parts(assumed: Assumption) -> list[Assumption]:
 
 
 def _parts_of_application(t: Apply, fact: str) -> list[Assumption]:
-    base = t.args[0]
-    if t.function.derivative:
+    if t.function.derivative or t.function.nullary:
         return []
+    base = t.args[0]
     if t.function.name == "det" and base.order == 2:
         return [Assumption(Fact("invertible"), base)]
     if t.function.name == "sqrt":

@@ -17,6 +17,9 @@ from tensorgrad.function import STABLE, Function
 from tensorgrad.sizes import ONE
 from tensorgrad.tensor import Apply, Fact, Flat, Product, Scalar, Tensor, Variable, walk
 
+RELATIONS = ("nullary", "app", "binary")
+"""The tables of applications, by number of arguments. No rule is about a function of three: congruence is in the graph."""
+
 ORIENTED = ("upper", "lower", "orthonormal")
 """Facts that depend on which axis of a matrix comes first; the host alone reasons about them."""
 
@@ -194,7 +197,12 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
             kind, queries = "variable", builder.variable_root(node)
     if not queries and rewrite.concludes is None:
         return None  # a rule for facts is matched backwards, from what the fact is asked of
-    cuts = not rewrite.explore and isinstance(node, Application) and _is_product(store, node.args[0][0])
+    cuts = (
+        not rewrite.explore
+        and isinstance(node, Application)
+        and bool(node.args)
+        and _is_product(store, node.args[0][0])
+    )
     named = {n.function.name for n in store.nodes if isinstance(n, Application)} - set(rewrite.functions)
     asks = {n.fact.name if n.fact is not None else EQUATED for n in rewrite.needs}
     asks |= set() if rewrite.left.variables else {""}
@@ -375,8 +383,7 @@ class _Builder:
         function = self.fresh("f") if node.function.name in self.functions else str(self.ids.of(node.function))
         number = query.column("node", handle, self.fresh("n"))
         args = [self.fresh("a") for _ in node.args]
-        relation = "app" if len(args) == 1 else "binary"
-        query.atoms.append(f"({relation} {function} {number} {' '.join(args)} {out})")
+        query.atoms.append(f"({' '.join((RELATIONS[len(args)], function, number, *args, out))})")
         queries = [query]
         for (child, _), name in zip(node.args, args, strict=True):
             queries = [done for q in queries for done in self._expression(q, child, name)]

@@ -108,7 +108,8 @@ class Pricing:
                 return self._number(integral_cost(node.tensor)) if isinstance(node.tensor, Expectation) else 0
             case Application():
                 batch = {b: d for h, ls in node.args for b, d in zip(ls, self.graph.dims[h], strict=True) if b >= 0}
-                acted = {b: d for b, d in zip(node.args[0][1], self.graph.dims[node.args[0][0]], strict=True) if b < 0}
+                first = node.args[:1]
+                acted = {b: d for h, ls in first for b, d in zip(ls, self.graph.dims[h], strict=True) if b < 0}
                 group = [self._number(acted[-1 - k]) for k in range(node.groups[0])] if node.groups else []
                 return application_cost(node.function, [self._number(d) for d in batch.values()], group)
             case Network():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.nodes import Application, Leaf, Network, Node, Total
-from tensorgrad.egraph.pattern import ORIENTED, FunctionIds, Pattern, Query
+from tensorgrad.egraph.pattern import ORIENTED, RELATIONS, FunctionIds, Pattern, Query
 from tensorgrad.errors import UnsoundError
 from tensorgrad.tensor import Variable
 
@@ -24,16 +24,18 @@ _SCHEMA = """
 (sort T)
 (constructor Ref (i64) T)
 (function order (T) i64 :no-merge)
-(relation app (i64 i64 T T)) (relation binary (i64 i64 T T T))
+(relation nullary (i64 i64 T)) (relation app (i64 i64 T T)) (relation binary (i64 i64 T T T))
 (relation net (i64 T)) (relation operand (i64 i64 T)) (relation leg (i64 i64 i64))
 (relation sum (i64 T)) (relation term (i64 i64 T))
 (relation fact (i64 T)) (relation leaf (i64 T))
-(relation ref_in (i64 i64)) (relation app_in (i64 i64 i64 i64)) (relation binary_in (i64 i64 i64 i64 i64))
+(relation ref_in (i64 i64)) (relation nullary_in (i64 i64 i64))
+(relation app_in (i64 i64 i64 i64)) (relation binary_in (i64 i64 i64 i64 i64))
 (relation net_in (i64 i64)) (relation operand_in (i64 i64 i64))
 (relation sum_in (i64 i64)) (relation term_in (i64 i64 i64))
 (relation fact_in (i64 i64)) (relation leaf_in (i64 i64)) (relation union_in (i64 i64))
 (ruleset load) (ruleset facts) (ruleset mark) (ruleset match)
 (rule ((ref_in h d)) ((set (order (Ref h)) d)) :ruleset load)
+(rule ((nullary_in f n o)) ((nullary f n (Ref o))) :ruleset load)
 (rule ((app_in f n a o)) ((app f n (Ref a) (Ref o))) :ruleset load)
 (rule ((binary_in f n a b o)) ((binary f n (Ref a) (Ref b) (Ref o))) :ruleset load)
 (rule ((net_in n o)) ((net n (Ref o))) :ruleset load)
@@ -48,6 +50,7 @@ _ORDER = (
     "ref_in",
     "union_in",
     "leaf_in",
+    "nullary_in",
     "app_in",
     "binary_in",
     "net_in",
@@ -209,9 +212,8 @@ def _put_node(put: Callable[..., None], handle: int, node: Node, ids: FunctionId
     match node:
         case Application():
             args = [a for a, _ in node.args]
-            # No rule is about a function of three arguments; congruence is kept in the graph.
-            if len(args) < 3:
-                put("app_in" if len(args) == 1 else "binary_in", ids.of(node.function), handle, *args, handle)
+            if len(args) < len(RELATIONS):
+                put(f"{RELATIONS[len(args)]}_in", ids.of(node.function), handle, *args, handle)
         case Network():
             put("net_in", handle, handle)
             for k, (operand, legs) in enumerate(node.operands):

@@ -12,6 +12,10 @@ def _apply(name: str, t: TensorLike) -> Tensor:
     return Apply(FUNCTIONS[name], (tensor(t),))
 
 
+pi: Tensor = Apply(FUNCTIONS["pi"], ())
+"""The number pi, exact and of order 0: `F.log(2 * F.pi)`."""
+
+
 def exp(t: TensorLike) -> Tensor:
     """e to the power of each entry.
 
@@ -172,7 +176,7 @@ def erf(t: TensorLike) -> Tensor:
     >>> from tensorgrad import F, Variable
     >>> x = Variable("x", i="n")
     >>> print(F.sum(F.erf(x)).grad(x).simplify())
-    d(erf)(x)
+    2 * pi ** (-1/2) * exp(-x ** 2)
     """
     return _apply("erf", t)
 
@@ -183,7 +187,7 @@ def gelu(t: TensorLike) -> Tensor:
     >>> from tensorgrad import F, Variable
     >>> x = Variable("x", i="n")
     >>> print(F.sum(F.gelu(x)).grad(x).simplify())
-    (erf(2 ** (-1/2) * x) + 1 + 2 ** (-1/2) * x * d(erf)(2 ** (-1/2) * x)) / 2
+    (2 * 2 ** (-1/2) * pi ** (-1/2) * x * exp(-x ** 2 / 2) + erf(2 ** (-1/2) * x) + 1) / 2
     """
     return _apply("gelu", t)
 

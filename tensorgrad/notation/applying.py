@@ -28,6 +28,8 @@ def function_of(reader: Reader, callee: Syntax) -> Function | None:
     function = reader.scope.functions.get(callee.value)
     if function is None and callee.value not in reader.scope.variables and callee.value != "pow":
         function = FUNCTIONS.get(callee.value)
+    if function is not None and function.nullary:
+        raise reader.error(callee, f"{callee.value} is a number, not a function: multiply with *")
     if times:
         if function is None:
             raise reader.error(callee, f"d( ) takes the name of a function, and {callee.value} is none")

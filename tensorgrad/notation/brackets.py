@@ -26,7 +26,9 @@ def plan_index(reader: Reader, node: Syntax) -> Plan:
                 raise reader.error(node, "a unit vector is e[i, n]: its position and its size")
             return items[:1], lambda v: _unit(reader, node, v[0], items[1])
         return (), lambda _: _bracketed(reader, node, name, items)
-    if name in (*ALONG, "mat", "ten", *EXPECTATIONS) or (name and name in FUNCTIONS and name not in SHADOWED):
+    if name in (*ALONG, "mat", "ten", *EXPECTATIONS) or (
+        name not in SHADOWED and name in FUNCTIONS and FUNCTIONS[name].acts
+    ):
         raise reader.error(node, f"{reader.show(node)} is a function: apply it, {reader.show(node)}(...)")
     return [base], lambda v: reader.subscript(node, v[0], list(items))
 

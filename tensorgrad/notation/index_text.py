@@ -268,6 +268,8 @@ def _ones_edges(t: Tensor) -> tuple[str, ...]:
 
 
 def _apply(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str], top: bool) -> Printing:
+    if t.function.nullary:
+        return Text(str(t.function))
     if t.function.name == "pow" and t.function.known:
         return (yield _power(printer, t, letters, taken))
     if not t.function.elementwise or not _plain(t.args[0]):

@@ -145,6 +145,8 @@ def _constant_sum(printer: Printer, t: Sum, terms: list[Tensor], order: Order) -
 
 def _apply(printer: Printer, t: Apply, order: Order) -> Printing:
     name = str(t.function)
+    if t.function.nullary:
+        return Text(str(t.function))
     if t.function.name == "pow" and t.function.known:
         return (yield _power(printer, t, order))
     if t.function.elementwise:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tensorgrad.errors import NotationError
+from tensorgrad.function import FUNCTIONS
 from tensorgrad.notation.scope import LATER, RESERVED, Scope
 from tensorgrad.notation.source import Source, listed, near
 from tensorgrad.notation.syntax import Syntax, show
 from tensorgrad.notation.values import Dim, Edge, Relation, Value
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Delta, Law, Product, Scalar, Tensor, renamed
+from tensorgrad.tensor import Apply, Delta, Law, Product, Scalar, Tensor, renamed
 
 Combine = Callable[[list[Value]], Value]
 
@@ -130,7 +131,7 @@ class Reader:
     # ---- names
 
     def named(self, node: Syntax) -> Value:
-        """A declared variable or a size symbol."""
+        """A declared variable, a size symbol or a number that has a name."""
         name = node.value
         variable = self.scope.variables.get(name)
         if variable is not None:
@@ -139,6 +140,9 @@ class Reader:
             return Value(edges, dims, False, (), lambda _: self.rename(variable, edges), node)
         if name in self.symbols and name not in self.scope.functions:
             return constant(Poly.symbol(name), node)
+        function = FUNCTIONS.get(name)
+        if function is not None and function.nullary and name not in self.scope.functions:
+            return Value((), (), False, (), lambda _: Apply(function, ()), node)
         raise self.error(node, self.unknown(name, self.show(node)))
 
     def unknown(self, name: str, shown: str) -> str:

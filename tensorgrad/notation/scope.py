@@ -15,7 +15,6 @@ from tensorgrad.sizes import Poly, size
 from tensorgrad.tensor import Tensor, Variable, walk
 
 LATER = {
-    "pi": "the number pi",
     "block": "block(A, B, C, D), 2 x 2 blocks",
     "concat": "concat",
     "rank": "rank(A)",

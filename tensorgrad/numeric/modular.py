@@ -16,6 +16,10 @@ from tensorgrad.tensor import Apply, Expectation, Tensor, Unit, Variable, walk
 
 PRIME = 2**31 - 1
 
+TRANSCENDENTAL = {"pi": 1_729_618_031}
+"""Residues for numbers that are the root of no polynomial: what is rational in such a number holds exactly where it
+holds with a variable in its place, so any residue will do, drawn once so that both sides of an equation have it."""
+
 
 class NonRationalError(TensorgradError):
     """The expression is not rational in its entries, so it has no value modulo a prime; names the function."""
@@ -101,6 +105,8 @@ class Modular(Dense):
 
     def _apply(self, t: Apply, args: Sequence[Array]) -> Array:
         name = t.function.name
+        if name in TRANSCENDENTAL:
+            return np.asarray(TRANSCENDENTAL[name] % self.p, dtype=np.int64)
         if not t.function.known or t.function.derivative or name not in ("pow", "inv", "det", "adj", "matpow"):
             raise NonRationalError(f"{t.function} is not rational: it has no value modulo a prime")
         args = list(args)

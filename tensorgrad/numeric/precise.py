@@ -15,7 +15,7 @@ from tensorgrad.numeric.batches import Operand, each_entry, spread
 from tensorgrad.numeric.closed import symbolic_derivative
 from tensorgrad.numeric.dense import Array, Dense
 from tensorgrad.numeric.differences import STENCIL
-from tensorgrad.numeric.precise_functions import ELEMENTWISE, LINES, MATRICES, power
+from tensorgrad.numeric.precise_functions import CONSTANTS, ELEMENTWISE, LINES, MATRICES, power
 from tensorgrad.numeric.unknown import Smooth
 from tensorgrad.tensor import Apply, Derivative, Tensor, Unit, walk
 
@@ -124,6 +124,8 @@ def _meaning(function: Function, values: Mapping[str, Any]) -> Callable[..., Any
         form = symbolic_derivative(function)
         if form is not None:
             return lambda x: ELEMENTWISE[name](x.item()) * 0 + form(x.item())
+    elif name in CONSTANTS:
+        return CONSTANTS[name]
     elif name in ELEMENTWISE:
         return lambda x: ELEMENTWISE[name](x.item())
     elif name == "pow":

@@ -41,6 +41,9 @@ def _sqrt(x: Number) -> Number:
     return power(x, mpmath.mpf(1) / 2)
 
 
+CONSTANTS: dict[str, Callable[[], Number]] = {"pi": lambda: +mpmath.pi}
+"""Numbers that have a name, rounded to the digits in use."""
+
 ELEMENTWISE: dict[str, Callable[[Number], Number]] = {
     "exp": mpmath.exp,
     "log": lambda x: mpmath.log(x) if x > 0 and not is_zero(x) else mpmath.nan,

@@ -32,6 +32,9 @@ ELEMENTWISE = {
 }
 """Function -> the callable of one tensor."""
 
+CONSTANTS = {"pi": "torch.pi"}
+"""Numbers that have a name -> their source, a Python number."""
+
 ACTING = {
     "softmax": "torch.softmax({}, dim=-1)",
     "log_softmax": "torch.log_softmax({}, dim=-1)",
@@ -61,6 +64,8 @@ def call_source(source: Source, call: Call) -> tuple[str, bool]:
     name = call.function.name
     if name == "pow" and not call.function.derivative:
         return _power(source, call)
+    if call.function.nullary:
+        return CONSTANTS[name], True
     args = [_argument(source, call, k) for k in range(len(call.args))]
     if call.function.elementwise and len(args) == 1:
         return f"{_elementwise(source, call)}({', '.join(args)})", False

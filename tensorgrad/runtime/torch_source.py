@@ -204,12 +204,12 @@ class Source:
     def _expression(self, step: Step) -> tuple[str, bool]:
         match step:
             case Contract():
+                numbers = [self._literal.get(o.value) for o in step.operands]
+                if None not in numbers:
+                    return f"({' * '.join(str(n) for n in numbers)})", True
                 return self._contract(step), False
             case Scale():
-                if not step.inputs:
-                    number = self.number(step.coefficient)
-                    return (number if number.isalnum() else f"({number})"), True
-                return self._scaled(step.coefficient, self._names[step.inputs[0]]), False
+                return self._scale(step)
             case Arrange():
                 return self._arrange(step), False
             case Call():
@@ -222,6 +222,14 @@ class Source:
                 return self._make(step), False
             case Input():
                 return self._names[step.target], False
+
+    def _scale(self, step: Scale) -> tuple[str, bool]:
+        if not step.inputs:
+            number = self.number(step.coefficient)
+            return (number if number.isalnum() else f"({number})"), True
+        factor = self._literal.get(step.inputs[0])
+        text = self._scaled(step.coefficient, factor or self._names[step.inputs[0]])
+        return (f"({text})", True) if factor else (text, False)
 
     def _scaled(self, coefficient: Poly, text: str) -> str:
         return coefficient_text(coefficient, text, self.number(coefficient))
