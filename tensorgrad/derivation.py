@@ -134,7 +134,7 @@ class Ground:
 
     >>> from tensorgrad import prove
     >>> print(prove("symmetric(inv(S))", let="S : n n symmetric").ground)
-    symmetric(inv(S))   inv-symmetric  [folklore]
+    symmetric(inv(S))   its transpose is the same
       symmetric(S)      stated
     """
 
