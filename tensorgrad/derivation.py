@@ -126,6 +126,56 @@ class Derivation:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Why a tensor has a fact: a rule (of one form of it, `form`) and the grounds of what the rule asks, or `why` alone.
+
+    Without a `fact` it is an equation between `tensor` and `right` that a rule asks for.
+
+    >>> from tensorgrad import prove
+    >>> print(prove("symmetric(inv(S))", let="S : n n symmetric").ground)
+    symmetric(inv(S))   its transpose is the same
+      symmetric(S)      stated
+    """
+
+    fact: str
+    tensor: Tensor
+    why: str
+    source: str = ""
+    form: Tensor | None = None
+    parts: tuple[Ground, ...] = ()
+    right: Tensor | None = None
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The distinct names of the rules used, the last one first.
+
+        >>> from tensorgrad import prove
+        >>> prove("symmetric(A + A.T)", let="A : n n").ground.rules
+        ()
+        """
+        own = (self.why,) if self.source else ()
+        return tuple(dict.fromkeys((*own, *(name for part in self.parts for name in part.rules))))
+
+    def rows(self, depth: int = 0) -> list[tuple[str, str]]:
+        """(claim, reason) of this and, indented, of what it rests on.
+
+        >>> from tensorgrad import prove
+        >>> prove("symmetric(A + A.T)", let="A : n n").ground.rows()
+        [('symmetric(A + A.T)', 'its transpose is the same')]
+        """
+        text = f"{self.fact}({self.tensor})" if self.right is None else f"{self.tensor} = {self.right}"
+        if self.form is not None:
+            text += f", as {self.form}"
+        reason = self.why + (f"  [{self.source}]" if self.source else "")
+        return [("  " * depth + text, reason), *(row for part in self.parts for row in part.rows(depth + 1))]
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = min(72, max(len(text) for text, _ in rows))
+        return "\n".join(f"{text:<{width}}   {reason}" for text, reason in rows)
+
+
 def _text(t: Tensor, edges: tuple[str, ...]) -> str:
     """A tensor with its axes in this order: by position where it can be written so, all lines alike."""
     from tensorgrad.tensor import Product

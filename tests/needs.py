@@ -32,21 +32,31 @@ TRIED = 6
 
 @lru_cache(maxsize=1)
 def goals() -> dict[str, Claim]:
-    """Name -> equation, of all theorem files."""
+    """Name -> equation or fact, of all theorem files."""
     lines = [line for path in sorted(THEOREMS.glob("*.theorems")) for line in parse_file(path)]
-    return {g.name: g for g in lines if isinstance(g, Claim) and g.relation == "=" and g.right is not None}
+    return {g.name: g for g in lines if isinstance(g, Claim) and g.relation in ("=", "fact")}
 
 
 def proved(claim: Claim, rules: RuleSet, seconds: float, used: dict[str, None] | None = None) -> bool:
     """Whether a goal is proved by these rules, leaf derivatives taken by them too; `used` notes what was at work."""
-    assert claim.right is not None
     used = {} if used is None else used
+    if claim.right is None:
+        return concluded(claim, rules, seconds, used)
     try:
         sides = [expand(t, rules, claim.conditions, used) for t in (claim.left, claim.right)]
         found = search.prove(*sides, conditions=claim.conditions, rules=rules, seconds=seconds, explain=False)
     except TensorgradError:
         return False
     used.update(dict.fromkeys(found.rules))
+    used.update(dict.fromkeys(name for name, tally in found.graph.profile.tallies.items() if tally.matches))
+    return found.proved
+
+
+def concluded(claim: Claim, rules: RuleSet, seconds: float, used: dict[str, None]) -> bool:
+    """Whether a goal that is a fact is proved by these rules."""
+    assert claim.concludes is not None and claim.concludes.fact is not None
+    t, fact = expand(claim.left, rules, claim.conditions, used), claim.concludes.fact
+    found = search.conclude(t, fact, conditions=claim.conditions, rules=rules, seconds=seconds)
     used.update(dict.fromkeys(name for name, tally in found.graph.profile.tallies.items() if tally.matches))
     return found.proved
 

@@ -6,6 +6,7 @@ from time import perf_counter
 
 from tensorgrad import numeric
 from tensorgrad.api.inputs import check_arguments
+from tensorgrad.api.prove_fact import open_reason, prove_fact
 from tensorgrad.api.results import Proof, Status
 from tensorgrad.api.verify import DIFFERENCES, INSTANCES, outcomes
 from tensorgrad.calculus import expand, lines_of
@@ -32,14 +33,19 @@ def prove(
     verify: bool = False,
     follow: bool = False,
 ) -> Proof:
-    """Prove `lhs = rhs if facts`, or find a counterexample.
+    """Prove `lhs = rhs if facts` or `FACT(expr) if facts`, or find a counterexample.
 
     Args: the goal, as text with declarations `let` and more facts `if_`; rules, by default the library; budgets;
     `verify`, to compare the sides of a proved goal on random values too; `follow`, to note the size of the simplest forms
     of both sides after every round, for `report` (which takes time of the search).
     Returns a Proof that is true when the goal is proved. `lhs != rhs` is never proved: it is refuted by a
-    counterexample to equality, or open; when both sides merge all the same, the rules are unsound: an error.
+    counterexample to equality, or open; when both sides merge all the same, the rules are unsound: an error. So is
+    `not FACT(expr)`. What a proved fact follows from is `proof.ground`.
 
+    >>> print(prove("orthogonal(Q @ R)", let="Q R : n n orthogonal").ground)
+    orthogonal(Q @ R)   orthogonal-product  [hj13:2.1]
+      orthogonal(Q)     stated
+      orthogonal(R)     stated
     >>> print(prove("(A @ B).T = B.T @ A.T", let="A : n m ; B : m k").status)
     proved
     """
@@ -49,7 +55,7 @@ def prove(
         raise InputError("a goal is a text 'lhs = rhs' with let='A : n m', or a Claim; tensors are compared with ==")
     claim = parse_claim(goal, let, if_) if isinstance(goal, str) else goal
     if claim.right is None:
-        raise UnsupportedError(f"a proof of {claim.text}: a goal is an equation; `tensorgrad check` tests fact rules")
+        return prove_fact(claim, rules if rules is not None else library(), seconds, nodes, verify)
     leaves: tuple[dict[str, None], dict[str, None]] = ({}, {})
     try:
         sides = zip((claim.left, claim.right), leaves, strict=True)
@@ -89,7 +95,7 @@ def prove(
         reached=None if found.proved else (found.left, found.right),
         tallies=found.graph.profile.tallies,
         searched=found.searched,
-        reason=reason or ("" if status != "open" else _open(found.stopped)),
+        reason=reason or ("" if status != "open" else open_reason(found.stopped)),
     )
 
 
@@ -100,12 +106,6 @@ def _status(proved: bool, refuted: bool, differs: bool) -> tuple[Status, str]:
     if refuted:
         return "refuted", ""
     return ("proved", "") if proved else ("open", "")
-
-
-def _open(stopped: str) -> str:
-    if stopped == "saturated":
-        return "saturated: the rules do not decide it, and no counterexample was found"
-    return f"the budget of {stopped} ran out, and no counterexample was found"
 
 
 def _disagree(claim: Claim, goal: Tensor, left: Tensor, right: Tensor) -> bool:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from tensorgrad.cost import amount
-from tensorgrad.derivation import Derivation
+from tensorgrad.derivation import Derivation, Ground
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Expectation, Tensor
@@ -220,7 +220,8 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The answer to a goal: proved (with a derivation), refuted (with a counterexample), open, or an error.
+    """The answer to a goal: proved (with a derivation, or the ground of a fact), refuted (with a counterexample), open,
+    or an error.
 
     `rules` are those of the proof, leaf derivatives too; `reached` are the simplest forms found of the two sides of a goal
     that was not proved. `egraph` is what was explored, `report` how that went (`prove(..., follow=True)` follows the cost).
@@ -239,6 +240,7 @@ class Proof:
     rules: tuple[str, ...] = ()
     derivation: Derivation | None = None
     counterexample: Counterexample | None = None
+    ground: Ground | None = None
     reached: tuple[Tensor, Tensor] | None = None
     reason: str = ""
     tallies: Mapping[str, Tally] = field(default_factory=dict[str, "Tally"], compare=False, repr=False)
@@ -284,7 +286,8 @@ class Proof:
         return self.status == "proved"
 
     def __str__(self) -> str:
-        rest = self.counterexample if self.counterexample is not None else self.derivation
+        found = (self.counterexample, self.ground, self.derivation)
+        rest = next((part for part in found if part is not None), None)
         return self._head() if rest is None else f"{self._head()}\n{rest}"
 
     def _head(self) -> str:
@@ -295,6 +298,8 @@ class Proof:
 
         if self.counterexample is not None:
             return text_html(self._head(), str(self.counterexample))
+        if self.ground is not None:
+            return text_html(self._head(), str(self.ground))
         return text_html(self._head()) + (derivation_html(self.derivation) if self.derivation is not None else "")
 
     def __repr__(self) -> str:

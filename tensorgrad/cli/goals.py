@@ -39,10 +39,10 @@ class Answer:
 
     @property
     def differs(self) -> bool:
-        """Whether the goal claims that its sides differ (`!=`)."""
+        """Whether the goal claims that its sides differ (`!=`), or that a fact does not hold (`not`)."""
         from tensorgrad.notation import Claim
 
-        return isinstance(self.goal.claim, Claim) and self.goal.claim.relation == "!="
+        return isinstance(self.goal.claim, Claim) and self.goal.claim.relation in ("!=", "not")
 
     @property
     def as_hoped(self) -> bool:

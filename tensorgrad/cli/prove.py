@@ -52,7 +52,8 @@ def prove(
     report: str | None,
     rules: RuleOptions,
 ) -> None:
-    """Prove goals: each ARG is a file of theorems (or rules), a folder of them, or one goal `lhs = rhs [if facts]`.
+    """Prove goals: each ARG is a file of theorems (or rules), a folder of them, or one goal `lhs = rhs [if facts]`
+    or `FACT(expr) [if facts]`.
 
     \b
     tensorgrad prove "det(A @ B @ inv(A)) = det(B)" --let "A B : n n" --if "invertible(A)"
@@ -61,7 +62,11 @@ def prove(
     tensorgrad prove tests/theorems
     tensorgrad prove "det(inv(A)) = 1 / det(A)" --let "A : n n" --report search.html
 
-    A goal is proved, refuted by a counterexample, open, or an error. `lhs != rhs` asks for the counterexample.
+    \b
+    tensorgrad prove "orthogonal(Q @ R)" --let "Q R : n n orthogonal"
+
+    A goal is proved, refuted by a counterexample, open, or an error. A fact is a goal too, `symmetric(inv(S))`.
+    `lhs != rhs` and `not FACT(expr)` ask for the counterexample.
     A line that cannot be read is shown with its place, and the others are proved.
     Exit code: 0 when every = is proved and every != refuted, 1 when not, 2 for bad input (one bad line is enough).
     """
@@ -99,6 +104,7 @@ def _row(a: Answer, profile: bool) -> dict[str, Any]:
         "iterations": proof.iterations,
         "classes": proof.classes,
         "rules": list(proof.rules),
+        **({"ground": proof.ground.rows()} if proof.ground is not None else {}),
         **more,
     }
 

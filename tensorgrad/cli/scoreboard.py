@@ -102,12 +102,14 @@ def print_failures(answers: Sequence[Answer]) -> None:
 
 
 def print_details(a: Answer) -> None:
-    """The reason and the counterexample of one goal, indented."""
+    """The reason, and the counterexample or the ground of a fact, of one goal, indented."""
     proof = a.proof
     if proof.reason:
         click.echo(_indented(proof.reason))
     if proof.counterexample is not None:
         click.echo(_indented(str(proof.counterexample)))
+    elif proof.ground is not None:
+        click.echo(_indented(str(proof.ground)))
     elif proof.reached is not None:
         for side, form in zip(("left", "right"), proof.reached, strict=True):
             click.echo(f"  {side + ' side':<10} reached {form!r}")

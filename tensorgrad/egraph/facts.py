@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tensorgrad.diagram.nodes import Application, Handle, Network, Ref
 from tensorgrad.egraph.graph import EGraph
@@ -10,7 +10,7 @@ from tensorgrad.egraph.instantiate import instantiate
 from tensorgrad.egraph.match import EMPTY, Lift, Matcher, Substitution
 from tensorgrad.egraph.pattern import EQUATED, Need, Pattern
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Variable
+from tensorgrad.tensor import Tensor, Variable
 
 DEPTH = 5
 """How many fact rules may follow one another in answering one question."""
@@ -33,7 +33,7 @@ class Facts:
     def holds(self, ref: Ref, fact: str, depth: int = DEPTH) -> bool:
         """Whether the fact is known or follows; what follows is asserted."""
         graph = self.graph
-        if graph.has_fact(ref, fact) or self._number(ref, fact):
+        if graph.has_fact(ref, fact) or self.is_number(ref, fact):
             return True
         key = (*graph.resolve(ref), fact)
         if depth == 0 or key in self._asking or self._denied.get(key, -1) >= depth or fact not in self.possible:
@@ -97,7 +97,7 @@ class Facts:
             self._possible = frozenset(found)
         return self._possible
 
-    def _number(self, ref: Ref, fact: str) -> bool:
+    def is_number(self, ref: Ref, fact: str) -> bool:
         """Facts of numbers, and of constant tensors entry by entry."""
         root = self.graph.resolve(ref)[0]
         value = self.graph.constant_value(root)
@@ -131,6 +131,13 @@ class Facts:
         return found
 
     def _concludes(self, pattern: Pattern, ref: Ref, depth: int) -> bool:
+        return any(
+            all(self.met(need, s, dims, depth - 1) for need in pattern.rewrite.needs)
+            for s, dims in self.matches(pattern, ref)
+        )
+
+    def matches(self, pattern: Pattern, ref: Ref) -> Iterator[tuple[Substitution, Mapping[int, Poly]]]:
+        """What a fact rule's names may stand for in a reference, its conditions aside, with the sizes of extra axes."""
         graph = self.graph
         order = len(pattern.root[1])
         root, perm = graph.resolve(ref)
@@ -144,15 +151,13 @@ class Facts:
                 axes[p] = perm[i]
             target = (root, tuple(axes))
         else:
-            return False
+            return
         dims = dict(zip(lift, graph.ref_dims(ref), strict=False))
         matcher = Matcher(graph, pattern, {})
         for s in matcher.expression(pattern.root[0], target, lift, EMPTY):
-            if all(self._met(need, s, dims, depth - 1) for need in pattern.rewrite.needs):
-                return True
-        return False
+            yield s, dims
 
-    def _met(self, need: Need, s: Substitution, dims: Mapping[int, Poly], depth: int) -> bool:
+    def met(self, need: Need, s: Substitution, dims: Mapping[int, Poly], depth: int = DEPTH) -> bool:
         """Whether a condition of a fact rule holds: a fact that is known or follows, or two sides that are one class."""
         if need.fact is not None:
             return self.needed(need.tensor, need.fact.name, s, dims, depth)
@@ -160,19 +165,20 @@ class Facts:
         left, right = (instantiate(self.graph, t, s, need.tensor.edges, dims) for t in (need.tensor, need.right))
         return self.graph.same(left, right)
 
-    def needed(self, t: object, fact: str, s: Substitution, dims: Mapping[int, Poly], depth: int = DEPTH) -> bool:
+    def needed(self, t: Tensor, fact: str, s: Substitution, dims: Mapping[int, Poly], depth: int = DEPTH) -> bool:
         """Whether an expression of a rule, with what its names stand for, has a fact."""
-        from tensorgrad.tensor import Tensor
+        place = self.place(t, fact, s, dims)
+        return place is not None and self.holds(place, fact, depth)
 
-        assert isinstance(t, Tensor)
+    def place(self, t: Tensor, fact: str, s: Substitution, dims: Mapping[int, Poly]) -> Ref | None:
+        """Where an expression of a rule stands, if one can ask there whether it has a fact."""
         names = {v.name for v in t.variables}
         labels = {label for name, (_, lift) in s.tensors.items() if name in names for label in lift}
         if labels and fact not in ENTRYWISE:
-            return False  # a fact of a matrix, of a batch of matrices: not known
+            return None  # a fact of a matrix, of a batch of matrices: not known
         if isinstance(t, Variable) and t.name in s.tensors:
-            return self.holds(s.tensors[t.name][0], fact, depth)
-        ref = instantiate(self.graph, t, s, t.edges, {label: d for label, d in dims.items() if label in labels})
-        return self.holds(ref, fact, depth)
+            return s.tensors[t.name][0]
+        return instantiate(self.graph, t, s, t.edges, {label: d for label, d in dims.items() if label in labels})
 
 
 def is_transfer(pattern: Pattern) -> list[Handle] | None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tensorgrad.derivation import Derivation, Step
+from tensorgrad.derivation import Derivation, Ground, Step
 from tensorgrad.diagram import Node, Precedence, Ref, insert
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.equations import Equations
@@ -15,6 +15,7 @@ from tensorgrad.egraph.explain import Explainer, derivation
 from tensorgrad.egraph.exploration import Exploration, Searched
 from tensorgrad.egraph.gapless import Joiner
 from tensorgrad.egraph.graph import EGraph
+from tensorgrad.egraph.grounds import Grounds
 from tensorgrad.egraph.partial import Assumption
 from tensorgrad.egraph.pricing import Pricing
 from tensorgrad.egraph.rephrase import Rephrasing
@@ -154,6 +155,46 @@ def prove(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What a search for a fact found: whether it holds, and why; `ground` is missing where no reason was found."""
+
+    proved: bool
+    stopped: Stopped
+    ground: Ground | None
+    rounds: int
+    graph: EGraph
+
+
+def conclude(
+    t: Tensor,
+    fact: Fact,
+    *,
+    conditions: Sequence[Condition] = (),
+    rules: RuleSet,
+    seconds: float = 5.0,
+    nodes: int = 20_000,
+    assume: bool = True,
+) -> Concluded:
+    """Whether a tensor without derivatives has a fact, and why; `assume` that its partial functions are defined."""
+    graph = EGraph(math.inf, nodes)
+    engine = Engine.of(rules, [t, *expressions(conditions)])
+    try:
+        first = Precedence([t, *expressions(conditions)])
+        _, equations = state(graph, first, [t] if assume else [], conditions, rules, [t])
+        ref = insert(graph, t, first=first)
+        graph.deadline = time.monotonic() + seconds
+        run = Saturation(graph, engine, equations, goal=lambda: graph.has_fact(ref, fact.name))
+        stopped = run.run()
+        graph.limit *= 2
+        graph.deadline = time.monotonic() + seconds
+        proved = run.facts.holds(ref, fact.name)
+        ground = Grounds(graph, run.facts).of(ref, fact.name, t) if proved else None
+    finally:
+        engine.tables.end()
+    return Concluded(proved, stopped, ground, run.done_rounds, graph)
+
+
 def concludes(
     t: Tensor,
     fact: Fact,
@@ -164,20 +205,8 @@ def concludes(
     nodes: int = 20_000,
 ) -> bool:
     """Whether a tensor without derivatives is found to have a fact, wherever it is defined."""
-    graph = EGraph(math.inf, nodes)
-    engine = Engine.of(rules, [t, *expressions(conditions)])
-    try:
-        first = Precedence([t, *expressions(conditions)])
-        _, equations = state(graph, first, [], conditions, rules, [t])
-        ref = insert(graph, t, first=first)
-        graph.deadline = time.monotonic() + seconds
-        run = Saturation(graph, engine, equations, goal=lambda: graph.has_fact(ref, fact.name))
-        run.run()
-        graph.limit *= 2
-        graph.deadline = time.monotonic() + seconds
-        return run.facts.holds(ref, fact.name)
-    finally:
-        engine.tables.end()
+    found = conclude(t, fact, conditions=conditions, rules=rules, seconds=seconds, nodes=nodes, assume=False)
+    return found.proved
 
 
 class _Search:
@@ -284,4 +313,4 @@ def _simplest(graph: EGraph, sides: Iterable[tuple[Ref, Tensor]]) -> list[Tensor
     return [Extraction(graph, [ref], Pricing(graph, None)).tensor(ref, t.edges) for ref, t in sides]
 
 
-__all__ = ["Exploration", "Outcome", "Variable", "explore", "normalise", "prove", "simplify"]
+__all__ = ["Exploration", "Outcome", "Variable", "conclude", "concludes", "explore", "normalise", "prove", "simplify"]

@@ -132,7 +132,7 @@ class Unions(Classes):
     def assert_fact(self, ref: Ref, fact: str, said: Said | None = None) -> bool:
         """State a fact of a reference; whether it was new. `said` is who says so, for the message if it cannot be."""
         handle, perm = self.resolve(ref)
-        if said is not None and fact in _NEVER_ZERO:
+        if said is not None:
             self.sayings.append((ref, fact, said))
         found = self.classes[handle]
         assert found is not None

@@ -17,7 +17,7 @@ from tensorgrad.notation.source import Source
 from tensorgrad.notation.syntax import check_brackets, tokens
 from tensorgrad.tensor import Tensor
 
-Relation = Literal["=", "=>", "!=", "fact"]
+Relation = Literal["=", "=>", "!=", "fact", "not"]
 _HEAD = re.compile(r"(?P<name>[^\W\d][\w.'-]*)(?:[ \t]+\[(?P<source>[^\]\n]*)\])?(?=\s|$)")
 
 
@@ -25,7 +25,8 @@ _HEAD = re.compile(r"(?P<name>[^\W\d][\w.'-]*)(?:[ \t]+\[(?P<source>[^\]\n]*)\])
 class Claim:
     """A line of a rule or theorem file, or a goal of the command line.
 
-    `relation` is "fact" for a rule whose conclusion is a fact: `concludes` is that condition and `left` its tensor.
+    `relation` is "fact" for a rule or a goal whose conclusion is a fact: `concludes` is that condition and `left` its
+    tensor. It is "not" for the goal `not symmetric(A)`, as it is "!=" for a goal whose sides differ.
     """
 
     name: str
@@ -217,8 +218,10 @@ def _claim(
     conditions = more + tuple(c for item in parts.conditions for c in read_condition(source, item, scope))
     text = " ".join(re.sub(r"#[^\n]*", "", source.text[span.start : span.end]).split())
     if parts.right is None:
-        concludes = _conclusion(source, parts.left, scope)
-        return Claim(name, origin, "fact", concludes.tensor, None, concludes, conditions, scope, place, text)
+        negated = _negation(source, parts.left)
+        concludes = _conclusion(source, negated or parts.left, scope)
+        kind: Relation = "not" if negated else "fact"
+        return Claim(name, origin, kind, concludes.tensor, None, concludes, conditions, scope, place, text)
     goal = Goal(source, scope, laws_of(conditions))
     left = goal.read(parts.left.start, parts.left.end, "left side")
     right = goal.read(parts.right.start, parts.right.end, "right side")
@@ -227,6 +230,13 @@ def _claim(
     return Claim(
         name, origin, parts.relation, goal.tensor(left), goal.tensor(right), None, conditions, scope, place, text
     )
+
+
+def _negation(source: Source, span: Span) -> Span | None:
+    """What follows a `not` at the beginning of a claim."""
+    found = tokens(source, span.start, span.end)
+    negated = len(found) > 1 and found[0].kind == "name" and found[0].text == "not"
+    return Span(found[0].end, span.end) if negated else None
 
 
 def _conclusion(source: Source, span: Span, scope: Scope) -> Condition:

@@ -41,14 +41,15 @@ class Rule:
 
     @staticmethod
     def from_claim(claim: Claim) -> Rule:
-        """A line of a rule file as a rule; RuleError for a `!=` goal, which is no rule.
+        """A line of a rule file as a rule; RuleError for a goal with `!=` or `not`, which is no rule.
 
         >>> from tensorgrad.notation import parse_claim
         >>> Rule.from_claim(parse_claim("inv(inv(A)) => A", "A : n n", "")).directed
         True
         """
-        if claim.relation == "!=":
-            raise RuleError(f"{claim.name}: a rule has =, => or concludes a fact; != is for goals\n  at {claim.place}")
+        if claim.relation in ("!=", "not"):
+            wrong = f"a rule has =, => or concludes a fact; {claim.relation} is for goals"
+            raise RuleError(f"{claim.name}: {wrong}\n  at {claim.place}")
         return Rule(
             claim.name,
             claim.source,
