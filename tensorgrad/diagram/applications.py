@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Application, Handle, Legs, Ref
 from tensorgrad.diagram.symmetry import Signed, even, swap
+from tensorgrad.diagram.tiles import embedded, slabs
 from tensorgrad.function import FUNCTIONS, Function
 from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
@@ -65,6 +66,10 @@ def power_node(store: Store, base: Handle, exponent: Poly) -> Handle:
 
 
 def _general(store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[int]]], groups: Sequence[int]) -> Ref:
+    if store.has_embeddings and function.elementwise:
+        split = _tile_by_tile(store, function, args)
+        if split is not None:
+            return split
     call = _call(store, function, args, groups)
     for k in range(len(call.args)):
         _strip_fused(store, call, k)
@@ -79,6 +84,20 @@ def _general(store: Store, function: Function, args: Sequence[tuple[Ref, Sequenc
         (handle, [call.batch[b] for b in batch_order] + [e for group in produced for e in group])
     )
     return store.network(call.draft)
+
+
+def _tile_by_tile(store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[int]]]) -> Ref | None:
+    """A function, entry by entry, of tensors one behind the other: its values one behind the other."""
+    (ref, labels), *others = args
+    if any(own for _, own in others) or sorted(labels) != list(range(len(labels))):
+        return None
+    for axis, label in enumerate(labels):
+        found = slabs(store, ref, axis)
+        if found is not None:
+            parts = [(span, apply(store, function, [(part, labels), *others])) for span, part in found]
+            terms = [(ONE, embedded(store, part, {label: span})) for span, part in parts]
+            return store.total(terms, [store.ref_dims(ref)[labels.index(k)] for k in range(len(labels))])
+    return None
 
 
 def _power_of_stripped(store: Store, call: Call) -> Ref | None:

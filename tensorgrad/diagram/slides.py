@@ -58,6 +58,7 @@ def convolution(store: Store, dims: Sequence[Poly], steps: Sequence[int], offset
         swap(len(sizes), [k], [k + 1]) for k, ((d, e), (s, t)) in enumerate(same, 1) if d is e and s == t
     )
     leaf = Convolution(tuple(f"i{k}" for k in range(len(order))), sizes, own, offset)
+    store.has_embeddings = store.has_embeddings or own == (1,)
     handle, perm = store.leaf(Leaf(("conv", *sizes, *own, offset), leaf), sizes, generators)
     place = {axis: perm[k] for k, axis in enumerate(order)}
     return handle, tuple(place[k] for k in range(len(dims)))

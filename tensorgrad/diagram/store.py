@@ -27,6 +27,7 @@ class Store:
         self._groups: list[Group] = [trivial_group(0)]
         self._table: dict[Hashable, Handle] = {}
         self.has_units = False
+        self.has_embeddings = False
         self._edge_colours: dict[tuple[Poly, int], int] = {}
         self._flat_groups: dict[int, Group] = {}
 
@@ -145,6 +146,7 @@ class Store:
 
     def network(self, draft: Draft) -> Ref:
         """The canonical network of a draft; the reference's axes are the draft's boundary, in order."""
+        from tensorgrad.diagram.embeddings import join_embeddings
         from tensorgrad.diagram.powers import merge_powers
         from tensorgrad.diagram.units import split_units
 
@@ -154,13 +156,15 @@ class Store:
         draft.settle()
         if self.has_units and not split_units(self, draft):
             return self.zero(boundary_dims)
+        if self.has_embeddings and not join_embeddings(self, draft):
+            return self.zero(boundary_dims)
         merge_powers(self, draft)
         if not draft.coefficient:
             return self.zero(boundary_dims)
         single = self._single(draft)
         if single is not None:
             return single
-        return self._canonical_network(draft)
+        return (self._embedded_total(draft) if self.has_embeddings else None) or self._canonical_network(draft)
 
     def _write_out(self, draft: Draft) -> bool:
         """Replace operands that are networks by their operands; False if an operand is zero."""
@@ -256,6 +260,33 @@ class Store:
             perm.append(axis[e])
             axis[e] += 1
         return handle, tuple(perm)
+
+    def _embedded_total(self, draft: Draft) -> Ref | None:
+        """A sum that is put into longer axes and nothing else is the sum of its terms put there."""
+        from tensorgrad.diagram.embeddings import span_of
+
+        others = [(h, legs) for h, legs in draft.operands if span_of(self, h) is None]
+        if len(others) != 1 or len(draft.operands) < 2 or others[0][0] < FLAT:
+            return None
+        handle, legs = others[0]
+        total = self.total_of(handle)
+        if total is None or not total.terms:
+            return None
+        terms: list[tuple[Poly, Ref]] = []
+        for c, h, perm in total.terms:
+            term = Draft()
+            edges = term.edges(draft.dims)
+            by_axis = [0] * len(legs)
+            for axis, p in enumerate(perm):
+                by_axis[p] = edges[legs[axis]]
+            term.operands = [(o, [edges[e] for e in ls]) for o, ls in draft.operands if o != handle]
+            term.operands.append((h, by_axis))
+            term.boundary = [edges[e] for e in draft.boundary]
+            for e, dim in enumerate(draft.dims):
+                if draft.find(e) != e or dim is ONE:
+                    term.dims[edges[e]] = ONE
+            terms.append((c * draft.coefficient, self.network(term)))
+        return self.total(terms, [draft.dims[e] for e in draft.boundary])
 
     @staticmethod
     def _single_antisymmetric(draft: Draft, form: Form) -> Ref | None:

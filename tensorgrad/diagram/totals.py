@@ -11,6 +11,7 @@ from tensorgrad.diagram.canonical import Form, canonical
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Handle, Legs, Network, Ref, Total
 from tensorgrad.diagram.symmetry import Signed, closure, inverse
+from tensorgrad.diagram.tiles import completed
 from tensorgrad.sizes import MINUS_ONE, ONE, ZERO, Poly, content_of, means_in
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ Terms = dict[tuple[Handle, Legs], Poly]
 def canonical_total(store: Store, terms: Iterable[tuple[Poly, Ref]], dims: tuple[Poly, ...]) -> Ref:
     """The canonical sum of coefficient * reference."""
     merged = _like_terms(store, terms)
+    if store.has_embeddings:
+        while (joined := completed(store, merged)) is not None:
+            merged = _like_terms(store, joined)
     if not merged:
         return store.zero(dims)
     if len(merged) == 1:

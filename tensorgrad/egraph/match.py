@@ -16,6 +16,7 @@ from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, To
 from tensorgrad.egraph.cover import covers
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.pattern import Pattern
+from tensorgrad.egraph.tiled import cut_axes, tiled
 from tensorgrad.function import Function
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Unit, Variable
@@ -286,6 +287,12 @@ class Matcher:
     def _whole_total(
         self, handle: Handle, pattern: Total, ref: Ref, lift: Lift, s: Substitution
     ) -> Iterator[Substitution]:
+        cut = cut_axes(self.store, pattern)
+        if cut:
+            if self.graph.has_embeddings and not lift:
+                for member, terms in self._sums(handle, ref):
+                    yield from tiled(self, pattern, cut, terms, s.with_descent(ref[0], member))
+            return
         pairs = list(zip(pattern.dims, self.graph.ref_dims(ref), strict=False))
         later = [pair for pair in pairs if s.is_open(pair[0])]
         sized = s.with_sizes(pair for pair in pairs if pair not in later)
@@ -353,12 +360,12 @@ class Matcher:
                 continue
             if ratio is not ONE and isinstance(self.store.nodes[handle], Application):
                 continue
-            inner = self._term_ref(self.graph.scaled(ratio, ref), perm, len(lift))
+            inner = self.term_ref(self.graph.scaled(ratio, ref), perm, len(lift))
             for t in self.expression(handle, inner, lift, s):
                 yield from self._shaped_terms(shaped[1:], plain, terms[:k] + terms[k + 1 :], lift, t)
 
     @staticmethod
-    def _term_ref(ref: Ref, perm: Sequence[int], lifted: int) -> Ref:
+    def term_ref(ref: Ref, perm: Sequence[int], lifted: int) -> Ref:
         """A reference with the sum's axes as one with the term's: axis a of the sum is axis perm[a] of the term."""
         order = len(perm)
         axes = [0] * order
@@ -389,7 +396,7 @@ class Matcher:
             ref = self.graph.total([(c * inverse, r) for c, r in chosen], dims)
             leaf = self.store.nodes[handle]
             assert isinstance(leaf, Leaf)
-            for t in self._leaf(leaf, handle, self._term_ref(ref, perm, len(lift)), lift, s):
+            for t in self._leaf(leaf, handle, self.term_ref(ref, perm, len(lift)), lift, s):
                 yield from self._plain_terms(plain[1:], rest, lift, t)
 
     def alignments(self, order: int, any_order: bool = False) -> Iterator[tuple[int, ...]]:

@@ -20,6 +20,7 @@ from tensorgrad.cost import (
 )
 from tensorgrad.diagram import Application, Handle, Leaf, Network, Node, Total
 from tensorgrad.diagram.draft import FLAT
+from tensorgrad.diagram.embeddings import span_of
 from tensorgrad.diagram.nodes import Legs
 from tensorgrad.diagram.slides import slide_of
 from tensorgrad.egraph.graph import EGraph
@@ -63,12 +64,25 @@ class Pricing:
         found = self._prices.get(member)
         if found is None:
             node = self.graph.nodes[member]
-            size = _size(node) + _opaque_size(node)
+            size = max(1, _size(node) + _opaque_size(node) + self._embedded_size(node))
             found = (size, _signs(node)) if self.dims is None else (self._sized(node, member), size)
             self._prices[member] = found
         if member in self.graph.unstable and isinstance(self.graph.nodes[member], Application):
             return found[0] + _AVOIDED, found[1]
         return found
+
+    def _embedded_size(self, node: Node) -> int:
+        """What embeddings count more or less: a block's place takes no symbol, the matrix of an embedding `concat(I[n],
+        zeros[m, n])`."""
+        graph = self.graph
+        if not graph.has_embeddings:
+            return 0
+        if isinstance(node, Total):
+            return sum(span_of(graph, h) is not None for _, h, _ in node.terms)
+        if not isinstance(node, Network) or len(node.operands) < 2:
+            return 0
+        places = [legs[0] in node.boundary for h, legs in node.operands if span_of(graph, h) is not None]
+        return sum(-1 if outside else 2 for outside in places)
 
     def _sized(self, node: Node, member: Handle) -> int:
         rates, limit = self.objective.rates, self.objective.limit

@@ -9,6 +9,7 @@ from tensorgrad.function import FUNCTIONS, Function
 from tensorgrad.notation import structure as st
 from tensorgrad.notation.applying import along, apply, function_of, plan_matpow, vector_size
 from tensorgrad.notation.gradients import gradient, moment, plan_expectation, random_variable, target_of
+from tensorgrad.notation.joining import plan_block, plan_concat
 from tensorgrad.notation.reader import Reader
 from tensorgrad.notation.scope import HEADS, LATER
 from tensorgrad.notation.source import listed, near
@@ -66,6 +67,8 @@ def plan_call(reader: Reader, node: Syntax) -> Plan:
         count_arguments(reader, node, name, arguments, 2)
         target = target_of(reader, arguments[1], name)
         return arguments[:1], lambda v: gradient(reader, node, v[0], *target, twice=name == "hess")
+    if name in ("block", "concat"):
+        return (plan_block if name == "block" else plan_concat)(reader, node, arguments)
     if name in ("unvec", "power", "einsum", "moment"):
         return _plan_special(reader, node, name, arguments)
     raise _unknown_function(reader, node, callee)

@@ -9,6 +9,7 @@ from tensorgrad.notation.matrix_text import moment_exponent, positional
 from tensorgrad.notation.net import Net, net_of
 from tensorgrad.notation.product_text import Order, Printing, all_ones, weighted
 from tensorgrad.notation.text import Text, call, index, poly, product, raised, summed
+from tensorgrad.notation.tiling import embedding_text
 from tensorgrad.sizes import MINUS_ONE, ONE
 from tensorgrad.tensor import (
     Apply,
@@ -185,6 +186,10 @@ def _leaf(printer: Printer, net: Net, node: Tensor, legs: Sequence[tuple[int, st
         return index(Text(f"e[{position.s}, {node.size}]"), letters)
     if isinstance(node, Zero):
         return index(Text(f"zeros[{', '.join(map(str, node.dims))}]"), letters)
+    if isinstance(node, Convolution) and len(letters) == 2:
+        text = embedding_text(printer, node, node.edges)
+        assert text is not None, "other convolutions of two edges are written out before"
+        return index(text, letters)
     name = "flat" if isinstance(node, Flat) else "lc" if isinstance(node, LeviCivita) else "conv"
     for edge in said:
         k = next(k for k, (leg, _) in enumerate(legs) if leg == edge)
@@ -192,13 +197,18 @@ def _leaf(printer: Printer, net: Net, node: Tensor, legs: Sequence[tuple[int, st
     return Text(f"{name}[{', '.join(letters)}]")
 
 
+def _inferring(node: Tensor) -> bool:
+    """Whether a factor says no sizes: `flat[p, i, j]`, `conv[i, j, k]`."""
+    return isinstance(node, Flat) or (isinstance(node, Convolution) and node.order > 2)
+
+
 def _said(net: Net) -> list[Set[int]]:
     """For each operand the edges whose sizes it must say: those of flats and convs that nothing else determines."""
-    known = {e for node, at in net.operands if not isinstance(node, Flat | Convolution) for e in at}
+    known = {e for node, at in net.operands if not _inferring(node) for e in at}
     found: list[Set[int]] = []
     for node, at in net.operands:
         missing: set[int] = set()
-        if isinstance(node, Flat | Convolution):
+        if _inferring(node):
             missing = {e for e in at[1:] if e not in known}
             implied = isinstance(node, Flat) or net.dims[at[0]] is net.dims[at[1]] + net.dims[at[2]] - 1
             if not implied and at[0] not in known:
@@ -219,7 +229,7 @@ def _copies(net: Net, letters: Letters, named: Mapping[int, str], skip: Set[str]
         if len(ends) == 1:
             found.append(Text(f"ones[{net.dims[edge]}][{names[0]}]"))
             continue
-        solid = any(not isinstance(net.operands[k][0], Flat | Convolution) for k in legs[edge])
+        solid = any(not _inferring(net.operands[k][0]) for k in legs[edge])
         first = names[0] if solid else f"{names[0]}:{net.dims[edge]}"
         found.append(Text(f"delta[{', '.join([first, *names[1:]])}]"))
     return found

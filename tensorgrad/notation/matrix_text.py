@@ -17,9 +17,11 @@ from tensorgrad.notation.text import (
     summed,
     transposed,
 )
+from tensorgrad.notation.tiling import embedding_text, tiles_text
 from tensorgrad.sizes import MINUS_ONE, ONE
 from tensorgrad.tensor import (
     Apply,
+    Convolution,
     Delta,
     Derivative,
     Expectation,
@@ -78,7 +80,10 @@ def _direct(printer: Printer, t: Tensor, order: Order) -> Printing:
         case Sum():
             return (yield _sum(printer, t, order))
         case Product() | Delta():
-            return (yield product_text(printer, t, order))
+            tiled = (yield tiles_text(printer, [(t, Fraction(1))], order)) if isinstance(t, Product) else None
+            return tiled or (yield product_text(printer, t, order))
+        case Convolution():
+            return embedding_text(printer, t, order)
         case Apply():
             return (yield _apply(printer, t, order))
         case Derivative():
@@ -93,6 +98,9 @@ def _direct(printer: Printer, t: Tensor, order: Order) -> Printing:
 
 
 def _sum(printer: Printer, t: Sum, order: Order) -> Printing:
+    tiled = yield tiles_text(printer, _summands(t), order)
+    if tiled is not None:
+        return tiled
     terms = [weighted(printer, term, weight) for term, weight in _summands(t)]
     flat = [bool(order) and all_ones(term) for term in terms]
     if all(flat) and len(flat) > 1:

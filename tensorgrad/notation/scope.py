@@ -15,8 +15,6 @@ from tensorgrad.sizes import Poly, size
 from tensorgrad.tensor import Tensor, Variable, walk
 
 LATER = {
-    "block": "block(A, B, C, D), 2 x 2 blocks",
-    "concat": "concat",
     "rank": "rank(A)",
     "series": "series(k, 0, p, expr)",
     "at": "at(y, t, 0), substitution",
@@ -26,7 +24,7 @@ LATER = {
 
 HEADS = (
     "delta lc flat conv mat ten sum mean norm norm2 dot tr diag outer kron khatri_rao vec unvec commutation ones zeros "
-    "power einsum grad hess Var Cov moment"
+    "block concat power einsum grad hess Var Cov moment"
 ).split()
 """Names of structure: everything the tables of the notation name that is not in `FUNCTIONS`."""
 

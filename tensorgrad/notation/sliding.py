@@ -1,19 +1,23 @@
-"""Convolutions with strides, offsets or two edges, written with what the notation has: conv, flat and unit vectors."""
+"""Convolutions with strides, offsets or two edges, written with what the notation has: conv, flat and unit vectors.
+
+Those that put an edge into a longer one stay: they are printed as `block`, `concat` (see `tiling`).
+"""
 
 from __future__ import annotations
 
 from tensorgrad.sizes import ONE, ZERO, Poly
 from tensorgrad.tensor import Convolution, Flat, Product, Scalar, Tensor, Unit, rebuild
+from tensorgrad.tensor.spans import embedded_span
 
 
 def plain_convolutions(t: Tensor) -> Tensor:
-    """`t` with every convolution `i = j + k`: `s * j` is the fused edge of j and of the 0 of s, an offset c is a unit
+    """`t` with every other convolution `i = j + k`: `s * j` is the fused edge of j and of the 0 of s, an offset c is a unit
     vector's position."""
     return rebuild(t, lambda node: _plain(node) if isinstance(node, Convolution) and not _is_plain(node) else None)
 
 
 def _is_plain(node: Convolution) -> bool:
-    return node.steps == (1, 1) and node.offset is ZERO
+    return (node.steps == (1, 1) and node.offset is ZERO) or embedded_span(node) is not None
 
 
 def _plain(node: Convolution) -> Tensor:

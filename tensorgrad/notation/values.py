@@ -13,7 +13,7 @@ from typing import Literal
 
 from tensorgrad.notation.source import Source
 from tensorgrad.notation.syntax import Syntax
-from tensorgrad.sizes import ONE, Poly
+from tensorgrad.sizes import ONE, ZERO, Poly
 from tensorgrad.tensor import Tensor
 
 
@@ -146,9 +146,9 @@ class Value:
 
 @dataclass(eq=False, slots=True)
 class Relation:
-    """`whole` is the product of `parts` (kind "flat") or parts[0] + parts[1] - 1 (kind "conv")."""
+    """`whole` is the product of `parts` (kind "flat"), their sum ("concat"), or parts[0] + parts[1] - 1 ("conv")."""
 
-    kind: Literal["flat", "conv"]
+    kind: Literal["flat", "conv", "concat"]
     whole: Dim
     parts: tuple[Dim, ...]
     source: Source
@@ -162,6 +162,11 @@ class Relation:
         known = [s for s in sizes if s is not None]
         if self.kind == "conv":
             return known[0] + known[1] - 1
+        if self.kind == "concat":
+            whole = ZERO
+            for s in known:
+                whole = whole + s
+            return whole
         total = ONE
         for s in known:
             total = total * s
@@ -204,6 +209,13 @@ def _settle(relation: Relation) -> None:
     assert size is not None, "its parts are known"
     if relation.whole.value is None:
         relation.whole.unify(Dim(size))
+    elif relation.whole.value is not size and relation.kind == "concat":
+        parts = " + ".join(map(str, relation.parts))
+        raise relation.source.error(
+            f"what is joined has size {relation.whole}, its parts give {parts} = {size}",
+            relation.node.start,
+            relation.node.end,
+        )
     elif relation.whole.value is not size and relation.kind == "flat":
         parts = " * ".join(f"({p})" if " " in str(p) else str(p) for p in relation.parts)
         raise relation.source.error(

@@ -48,6 +48,6 @@ def built_in(reader: Reader, node: Syntax) -> str:
 def count_arguments(reader: Reader, node: Syntax, name: str, arguments: Sequence[Syntax], wanted: int) -> None:
     """Raise when a call has not the wanted number of arguments."""
     if len(arguments) != wanted:
-        words = {1: "one argument", 2: "two arguments", 3: "three arguments"}[wanted]
+        words = {1: "one argument", 2: "two arguments", 3: "three arguments", 4: "four arguments"}[wanted]
         were = "was" if len(arguments) == 1 else "were"
         raise reader.error(node, f"{name} takes {words}, but {len(arguments)} {were} given")

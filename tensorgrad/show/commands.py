@@ -28,6 +28,7 @@ COMMANDS: dict[str, Callable[..., Setting]] = {
     "outer": lambda *a: (r" \otimes ".join(a), ENTRY),
     "kron": lambda *a: (r" \otimes_{K} ".join(a), ENTRY),
     "khatri_rao": lambda *a: (r" \ast_{KR} ".join(a), ENTRY),
+    "block": lambda *a: (rf"\begin{{bmatrix}} {a[0]} & {a[1]} \\ {a[2]} & {a[3]} \end{{bmatrix}}", ATOM),
     "norm2": lambda x: (rf"\left\lVert {x} \right\rVert^{{2}}", POWER),
     "norm": lambda x: (rf"\left\lVert {x} \right\rVert", ATOM),
     "dot": lambda x, y: (rf"\left\langle {x}, {y} \right\rangle", ATOM),
@@ -41,13 +42,15 @@ TIGHT = frozenset("inv pinv matpow power outer kron khatri_rao logdet".split())
 
 _FIXED = {
     **dict.fromkeys("tr det logdet norm norm2 dot moment prod".split(), 0),
-    **dict.fromkeys("commutation unvec kron khatri_rao".split(), 2),
+    **dict.fromkeys("commutation unvec kron khatri_rao block".split(), 2),
     "vec": 1,
 }
 
 
 def order_of_call(name: str, orders: Sequence[int], words: Sequence[str]) -> int:
     """The order of a call whose arguments have these orders; `words` are arguments that are single tokens."""
+    if name == "concat":
+        return orders[0]
     if name in _FIXED:
         return _FIXED[name] if name not in ("kron", "khatri_rao") else max(orders)
     if name == "diag":
