@@ -20,7 +20,7 @@ from tensorgrad.rule import library
 
 DOCS = Path(__file__).parent
 THEOREMS = DOCS.parent / "tests" / "theorems"
-SECONDS = 20.0
+SECONDS = 15.0
 """Seconds that a goal may take before it is called open."""
 
 

@@ -12,7 +12,7 @@ from tensorgrad.notation.claims import parse_file
 
 THEOREMS = Path(__file__).parent / "theorems"
 FILES = """
-basics conclusions eigenvectors estimation facts factors false inverses learning networks products
+basics blocks conclusions eigenvectors estimation facts factors false inverses learning networks products
 scalar_functions similar tensors
 """.split()
 EVERY = 40

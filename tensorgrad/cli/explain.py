@@ -29,7 +29,7 @@ WRITTEN = (".html", ".tex")
 
 
 @click.command(cls=ExpressionCommand)
-@click.argument("text", metavar='"LHS = RHS"|EXPR')
+@click.argument("text", metavar='"LHS = RHS"|FACT(EXPR)|EXPR')
 @expression_options
 @dims_option
 @time_option
@@ -48,7 +48,7 @@ def explain(
     output: str | None,
     rules: RuleOptions,
 ) -> None:
-    """Show why: each step of a proof or of a simplification, with its rule and source.
+    """Show why: each step of a proof or of a simplification, or what a fact follows from, with its rule and source.
 
     \b
     tensorgrad explain "det(A @ B @ inv(A)) = det(B)" --let "A B : n n" --if "invertible(A)"
@@ -62,6 +62,8 @@ def explain(
     if _is_claim(text):
         found = answer(_read(text, let, if_), rules.load(), seconds)
         _explain_goal(found, as_json)
+        if output is not None and found.proof.ground is not None:
+            raise UnsupportedError(f"-o {output} for a fact: what it follows from is text, printed without -o")
         if output is not None and found.proof.status == "proved":
             _write(found.proof.derivation, text, _given(let, if_), output)
         ctx.exit(exit_code([found]))
@@ -92,8 +94,11 @@ def _write(derivation: Derivation | None, title: str, given: str, output: str) -
 
 
 def _is_claim(text: str) -> bool:
-    """Whether there is a relation; the notation has no other use for an equals sign."""
-    return "=" in text
+    """Whether there is a relation, as the notation has no other use for an equals sign, or a fact is claimed."""
+    from tensorgrad.notation.facts import FACTS
+
+    first, bracket, _ = text.replace("(", " ( ").strip().partition(" ")
+    return "=" in text or (bool(bracket) and (first == "not" or first in FACTS))
 
 
 def _read(text: str, let: str, if_: str) -> Goal:
@@ -113,11 +118,15 @@ def _explain_goal(found: Answer, as_json: bool) -> None:
     if as_json:
         row = {"status": proof.status, "seconds": round(proof.seconds, 6), "iterations": proof.iterations}
         row |= {"classes": proof.classes, "rules": list(proof.rules), "derivation": derivation_json(derivation)}
+        if proof.ground is not None:
+            row["ground"] = proof.ground.rows()
         print_json(row)
         return
     click.echo(f"{proof.status} in {proof.seconds:.3f} s" + (f": {proof.reason}" if proof.reason else ""))
     if proof.counterexample is not None:
         click.echo(str(proof.counterexample))
+    elif proof.ground is not None:
+        click.echo(str(proof.ground))
     elif proof.status == "proved":
         _print_derivation(derivation)
 
