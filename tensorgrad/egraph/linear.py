@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import prod
 
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.expression import children
-from tensorgrad.diagram.nodes import Handle, Network, Node, Ref, Total
+from tensorgrad.diagram.nodes import Application, Handle, Network, Node, Ref, Total
 from tensorgrad.egraph.forms import member_axes, sum_members, sum_of
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Congruent
@@ -176,7 +177,7 @@ class Linear:
         graph, node = self.graph, self.graph.nodes[handle]
         if handle in graph.dead or not isinstance(node, Network):
             return False
-        if self._is_expanded(handle):
+        if self._is_expanded(handle) or self._is_cancelled(handle, node):
             return False
         changed = False
         for choice in self._choices(node, each):
@@ -214,6 +215,7 @@ class Linear:
         sums = [k for k, members in forms.items() if members]
         if not sums:
             return []
+        sums = self._not_inverted(node, sums, forms) or sums
         first: Choice = tuple((k, forms[k][0]) for k in sums)
         count = prod(_length(graph, member) for _, member in first)
         if self._few and len(sums) > 2 and count > FEW_TERMS:
@@ -228,6 +230,33 @@ class Linear:
             if graph.members(node.operands[k][0]).applications:
                 choices += [((k, member),) for member in forms[k][1:_MOST_SUMS]]
         return choices
+
+    def _not_inverted(self, node: Network, sums: Sequence[int], forms: Mapping[int, Sequence[Handle]]) -> list[int]:
+        """The sums whose inverse is in none of the others: what it will cancel stays whole until then."""
+        graph = self.graph
+        inverted: set[Handle] = set()
+        for k in sums:
+            for _, term, _ in sum_of(graph, node.operands[k][0], forms[k][0]).terms:
+                for member in graph.members(term).networks:
+                    inverted |= self._inverted_in(member)
+        return [k for k in sums if graph.root(node.operands[k][0]) not in inverted]
+
+    def _inverted_in(self, member: Handle) -> set[Handle]:
+        """What the inverses are of that are factors of a network."""
+        graph, network = self.graph, self.graph.nodes[member]
+        assert isinstance(network, Network)
+        applied = [a for h, _ in network.operands if h >= FLAT for a in graph.members(h).applications]
+        nodes = [n for a in applied if isinstance(n := graph.nodes[a], Application) and n.function.name == "inv"]
+        return {graph.root(n.args[0][0]) for n in nodes}
+
+    def _is_cancelled(self, handle: Handle, node: Network) -> bool:
+        """Whether a factor of a product is beside its inverse, and the class has what is left without them."""
+        graph, found = self.graph, self.graph.members(handle)
+        shortest = min(len(n.operands) for m in found.networks if isinstance(n := graph.nodes[m], Network))
+        if shortest > len(node.operands) - 2:
+            return False
+        inverted = self._inverted_in(handle)
+        return any(h >= FLAT and graph.root(h) in inverted for h, _ in node.operands)
 
     def _distribute(self, handle: Handle, node: Network, choice: Choice) -> bool:
         graph = self.graph
