@@ -149,7 +149,7 @@ def test_the_command_writes_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("goal", "let", "facts", "status", "left", "right"),
     [
-        ("det(A @ B @ inv(A)) = det(B)", "A B : n n", "invertible(A)", "proved", "det(c4)", "det(B)"),
+        ("det(A @ B @ inv(A)) = det(B)", "A B : n n", "invertible(A)", "proved", "det(c5)", "det(B)"),
         ("inv(inv(A)) = A", "A : n n", "", "proved", "inv(c2)", "A"),
         ("A @ B = C", "A B C : n n", "", "refuted", "A @ B", "C"),
     ],

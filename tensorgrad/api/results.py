@@ -220,11 +220,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The answer to a goal: proved (with a derivation, or the ground of a fact), refuted (with a counterexample), open,
-    or an error.
+    """The answer to a goal: proved (and why), refuted (with a counterexample), open, or an error.
 
-    `rules` are those of the proof, leaf derivatives too; `reached` are the simplest forms found of the two sides of a goal
-    that was not proved. `egraph` is what was explored, `report` how that went (`prove(..., follow=True)` follows the cost).
+    Why an equation holds is its `derivation`, why a fact does its `ground`. `rules` are those of the proof, leaf derivatives
+    too; `reached` are the simplest forms found of the two sides of a goal that was not proved. `egraph` is what was
+    explored, `report` how that went (`prove(..., follow=True)` follows the cost).
 
     >>> from tensorgrad import prove
     >>> prove("tr(A @ B) = tr(B @ A)", let="A : n m ; B : m n").status

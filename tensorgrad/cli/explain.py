@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -116,7 +116,11 @@ def _explain_goal(found: Answer, as_json: bool) -> None:
     proof = found.proof
     derivation = proof.derivation or Derivation()
     if as_json:
-        row = {"status": proof.status, "seconds": round(proof.seconds, 6), "iterations": proof.iterations}
+        row: dict[str, Any] = {
+            "status": proof.status,
+            "seconds": round(proof.seconds, 6),
+            "iterations": proof.iterations,
+        }
         row |= {"classes": proof.classes, "rules": list(proof.rules), "derivation": derivation_json(derivation)}
         if proof.ground is not None:
             row["ground"] = proof.ground.rows()

@@ -6,11 +6,12 @@ from tensorgrad.diagram.expression import expression
 from tensorgrad.diagram.insertion import insert
 from tensorgrad.diagram.naming import check_variables
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
-from tensorgrad.diagram.precedence import Precedence
+from tensorgrad.diagram.precedence import First, Precedence, as_written
 from tensorgrad.diagram.store import Store
 
 __all__ = [
     "Application",
+    "First",
     "Handle",
     "Leaf",
     "Network",
@@ -19,6 +20,7 @@ __all__ = [
     "Ref",
     "Store",
     "Total",
+    "as_written",
     "check_variables",
     "expression",
     "insert",

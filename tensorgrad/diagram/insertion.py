@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.applications import apply
 from tensorgrad.diagram.blocks import Block, Factors, Terms, block
 from tensorgrad.diagram.nodes import Leaf, Ref
+from tensorgrad.diagram.precedence import First, as_written
 from tensorgrad.diagram.slides import convolution
 from tensorgrad.diagram.symmetry import fact_generators, swap
 from tensorgrad.errors import UnsupportedError
@@ -36,7 +37,7 @@ class Insertion:
         store: Store,
         env: Mapping[str, Ref],
         sizes: Mapping[str, Poly],
-        first: Callable[[Tensor], int] | None = None,
+        first: First,
     ) -> None:
         self.store = store
         self.env = env
@@ -56,8 +57,8 @@ class Insertion:
                 continue
             if id(node) not in open_blocks:
                 open_blocks[id(node)] = found = block(node, self.dim)
-                parts = found.parts if self.first is None else sorted(found.parts, key=self.first)
-                stack.extend(p for p in reversed(parts) if id(p) not in self.done)
+                parts = sorted(found.parts, key=self.first, reverse=True)
+                stack.extend(p for p in parts if id(p) not in self.done)
                 continue
             stack.pop()
             self.done[id(node)] = self._build(node, open_blocks.pop(id(node)))
@@ -160,11 +161,11 @@ def insert(
     t: Tensor,
     env: Mapping[str, Ref] | None = None,
     sizes: Mapping[str, Poly] | None = None,
-    first: Callable[[Tensor], int] | None = None,
+    first: First = as_written,
 ) -> Ref:
     """Put a tensor into a store; `env` gives references for variables and `sizes` sizes for symbols, by name.
 
-    Parts for which `first` is less are put in first; without it, as they are written.
+    Parts for which `first` is less are put in first, of those that are alike the last that is written.
 
     Raises UnsupportedError for derivatives, variances and covariances (expand them first).
     """

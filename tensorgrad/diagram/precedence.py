@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from zlib import crc32
 
 from tensorgrad.diagram.blocks import Block, Factors, Terms, block
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Expectation, Tensor, Unit, Variable
 
+First = Callable[[Tensor], int]
+"""A number for each part: parts of a lower one come first, parts of one number in the order in which they are written."""
+
 _MASK = (1 << 61) - 1
+
+
+def as_written(_: Tensor) -> int:
+    """All parts in the order in which they are written."""
+    return 0
 
 
 class Precedence:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorgrad.derivation import Derivation, Ground, Step
-from tensorgrad.diagram import Node, Precedence, Ref, insert
+from tensorgrad.diagram import Node, Precedence, Ref, as_written, insert
 from tensorgrad.egraph.engine import Engine
 from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.explain import Explainer, derivation
@@ -71,10 +71,9 @@ def explore(
     engine = Engine.of(rules, [*tensors, *expressions(conditions)])
     graph = EGraph(seconds, nodes)
     try:
-        first = Precedence([*tensors, *expressions(conditions)])
-        assumed, equations = state(graph, first, tensors, conditions, rules)
-        inserted = {id(t): insert(graph, t, first=first) for t in sorted(tensors, key=first)}
-        refs = [inserted[id(t)] for t in tensors]
+        # Parts as they were written, so that what comes out has the order of what went in.
+        assumed, equations = state(graph, as_written, tensors, conditions, rules)
+        refs = [insert(graph, t) for t in tensors]
         watched = dims[:: -(-len(dims) // _WATCHED)] if dims else [None]
         pricings = [Pricing(graph, sizes) for sizes in watched]
         run = Saturation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tensorgrad.diagram import Network, Precedence, Ref, insert
+from tensorgrad.diagram import First, Network, Ref, insert
 from tensorgrad.egraph.equations import Equations
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.partial import DEFINED, Assumption, Said, assumptions, consequences
@@ -24,7 +24,7 @@ def expressions(conditions: Sequence[Condition]) -> list[Tensor]:
 
 def state(
     graph: EGraph,
-    first: Precedence,
+    first: First,
     sides: Sequence[Tensor],
     conditions: Sequence[Condition],
     rules: RuleSet,
@@ -32,7 +32,7 @@ def state(
 ) -> tuple[tuple[Assumption, ...], Equations]:
     """State the facts of the variables, the conditions, and what makes the sides' partial functions defined.
 
-    Of `others` the variables are stated, but not that they are defined.
+    In the order that `first` says. Of `others` the variables are stated, but not that they are defined.
     """
     equations = Equations(graph)
     for t in sorted((*sides, *others, *expressions(conditions)), key=first):
