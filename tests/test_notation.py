@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tensorgrad.api import simplify
-from tensorgrad.errors import BudgetError, FactError, TensorgradError
+from tensorgrad.errors import BudgetError, FactError, NotationError, TensorgradError
 from tensorgrad.notation import (
     BadLine,
     Claim,
@@ -466,3 +466,43 @@ def test_no_transpose_of_what_is_its_own(fact: str) -> None:
     t = parse("A @ (8 * S.T @ A @ S @ A @ S + S) @ x", let=f"A : n n symmetric ; S : n n {fact} ; x : n")
     assert ".T" not in str(t)
     assert ".T" not in str(t.simplify())
+
+
+AT = "f : function ; s c : scalar ; x u v mu : n ; A : n n symmetric ; p : n positive"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("at(x @ A @ x, x, u + v)", "(u + v) @ A @ (u + v)"),
+        ("at(grad(f(s), s), s, 0)", "d(f)(0)"),
+        ("at(grad(x @ A @ x, x), x, u)", "2 * A @ u"),
+        ("at(grad(x @ x, x), x, A @ x)", "2 * A @ x"),
+        ("at(x[i] * v[j], x, u)", "u[i] * v[j]"),
+        ("at(at(x, x, v + x), v, u)", "u + x"),
+        ("at(E[x](c * x), c, s)", "E[x](s * x)"),
+    ],
+)
+def test_substitution(text: str, meant: str) -> None:
+    t = parse(text, let=AT)
+    assert t.simplify() == parse(meant, let=AT).simplify()
+    assert parse(repr(t), let=t.declarations) == t
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("at(x, x)", "at takes three arguments, but 2 were given"),
+        ("at(x, x, 0)", r"but 0 is a scalar; zero is zeros\[n\]"),
+        ("at(x, x, A)", r"the same shape in place of x \(x : n\), but A is n n"),
+        ("at(x, A @ x, u)", "expected the name of a declared variable, found A @ x"),
+        ("at(p, p, u)", "declared as p : n positive: declare it without facts"),
+        ("at(x, x, u[i])", "named edges"),
+        ("at(E[x](c * x), x, u)", "into an expectation over x"),
+        ("at(E[x](c * x), c, sum(x))", "into an expectation over x"),
+        ("at(E[x](f(x)), mu, u)", "cannot change the law of x, which mentions mu"),
+    ],
+)
+def test_substitutions_that_are_refused(text: str, message: str) -> None:
+    with pytest.raises(NotationError, match=message):
+        parse(text, let=AT, if_="x ~ N(mu, A)")

@@ -1,4 +1,7 @@
-"""The notation: text to tensors (`parse`, `parse_claim`, `parse_file`) and back (`to_text`, `to_exact_text`)."""
+"""The notation: text to tensors (`parse`, `parse_claim`, `parse_file`) and back (`to_text`, `to_exact_text`).
+
+`at(y, t, s)` is y with s, of the same shape, in place of the variable t; derivatives inside y are taken first.
+"""
 
 from tensorgrad.notation.claims import (
     BadLine,

@@ -13,6 +13,7 @@ from tensorgrad.notation.joining import plan_block, plan_concat
 from tensorgrad.notation.reader import Reader
 from tensorgrad.notation.scope import HEADS, LATER
 from tensorgrad.notation.source import listed, near
+from tensorgrad.notation.substituting import plan_at
 from tensorgrad.notation.syntax import Syntax
 from tensorgrad.notation.values import Edge, Value
 from tensorgrad.notation.vocabulary import (
@@ -69,6 +70,8 @@ def plan_call(reader: Reader, node: Syntax) -> Plan:
         return arguments[:1], lambda v: gradient(reader, node, v[0], *target, twice=name == "hess")
     if name in ("block", "concat"):
         return (plan_block if name == "block" else plan_concat)(reader, node, arguments)
+    if name == "at":
+        return plan_at(reader, node, arguments)
     if name in ("unvec", "power", "einsum", "moment"):
         return _plan_special(reader, node, name, arguments)
     raise _unknown_function(reader, node, callee)

@@ -17,14 +17,13 @@ from tensorgrad.tensor import Tensor, Variable, walk
 LATER = {
     "rank": "rank(A)",
     "series": "series(k, 0, p, expr)",
-    "at": "at(y, t, 0), substitution",
     "eigvals": "eigvals(A)",
 }
 """Names the notation keeps for later; using one is an UnsupportedError."""
 
 HEADS = (
     "delta lc flat conv mat ten sum mean norm norm2 dot tr diag outer kron khatri_rao vec unvec commutation ones zeros "
-    "block concat power einsum grad hess Var Cov moment"
+    "block concat power einsum grad hess at Var Cov moment"
 ).split()
 """Names of structure: everything the tables of the notation name that is not in `FUNCTIONS`."""
 
