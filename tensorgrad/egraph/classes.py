@@ -49,10 +49,15 @@ class Class:
 
 
 class Classes(Store):
-    """A store whose nodes are members of classes. `seconds` and `nodes` bound its growth."""
+    """A store whose nodes are members of classes. `seconds` and `nodes` bound its growth.
 
-    def __init__(self, seconds: float = 5.0, nodes: int = 20_000) -> None:
+    With `turned` a sum with its sign turned opens in sums as a sum does: good for proofs, but where a cheap form is sought
+    x - c * y would be lost for x + c * z - c, y being 1 - z.
+    """
+
+    def __init__(self, seconds: float = 5.0, nodes: int = 20_000, turned: bool = False) -> None:
         super().__init__()
+        self.turned = turned
         self.deadline = time.monotonic() + seconds
         self.limit = nodes
         self.classes: list[Class | None] = [Class()]
@@ -173,11 +178,11 @@ class Classes(Store):
                 found.written, found.form = self._written(open_form), open_form
 
     def _plainness(self, member: Handle) -> tuple[bool, bool]:
-        """The order in which networks are written out: sums with their sign turned, which sums then open as sums, before
-        all others, and those without a coefficient next."""
+        """The order in which networks are written out: sums with their sign turned (if these open) before all others, and
+        those without a coefficient next."""
         node = self._network(member)
         turned = False
-        if node.coefficient is MINUS_ONE and len(node.operands) == 1 and node.operands[0][0] >= FLAT:
+        if self.turned and node.coefficient is MINUS_ONE and len(node.operands) == 1 and node.operands[0][0] >= FLAT:
             child, legs = node.operands[0]
             turned = self.members(child).summed is not None and sorted(legs) == sorted(node.boundary)
         return not turned, node.coefficient is not ONE

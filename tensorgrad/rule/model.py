@@ -177,7 +177,7 @@ class RuleSet:
 
         >>> from tensorgrad.rule import library
         >>> library().names[:2]
-        ('block-det', 'block-det-lower')
+        ('det-of-block', 'det-of-block-lower')
         """
         return tuple(self._rules)
 
