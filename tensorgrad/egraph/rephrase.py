@@ -49,6 +49,9 @@ class Rephrasing:
             if run.may_invert:
                 stopped = self._of_any_size(stopped)
             stopped = self._all_chains(stopped)
+            # What is cleared from the left comes before what is cleared from the right: the sides change places.
+            self.first, self.second = self.second, self.first
+            stopped = self._all_chains(stopped)
         except BudgetSpentError as spent:
             return spent.args[0]
         return stopped
