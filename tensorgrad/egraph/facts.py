@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tensorgrad.diagram.nodes import Application, Handle, Network, Node, Ref
+from tensorgrad.diagram.nodes import Application, Handle, Network, Ref
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.instantiate import instantiate
 from tensorgrad.egraph.match import EMPTY, Lift, Matcher, Substitution
@@ -154,15 +154,8 @@ class Facts:
             return
         dims = dict(zip(lift, graph.ref_dims(ref), strict=False))
         matcher = Matcher(graph, pattern, {})
-        diagonal = _is_diagonal(pattern.store.nodes[pattern.root[0]])
         for s in matcher.expression(pattern.root[0], target, lift, EMPTY):
-            # That a vector is the diagonal of its diagonal matrix says nothing of it.
-            if not (diagonal and any(self._is_copied(bound) for bound, _ in s.tensors.values())):
-                yield s, dims
-
-    def _is_copied(self, ref: Ref) -> bool:
-        network = self.graph.network_of(self.graph.resolve(ref)[0])
-        return network is not None and len(set(network.boundary)) < len(network.boundary)
+            yield s, dims
 
     def met(self, need: Need, s: Substitution, dims: Mapping[int, Poly], depth: int = DEPTH) -> bool:
         """Whether a condition of a fact rule holds: a fact that is known or follows, or two sides that are one class."""
@@ -186,14 +179,6 @@ class Facts:
         if isinstance(t, Variable) and t.name in s.tensors:
             return s.tensors[t.name][0]
         return instantiate(self.graph, t, s, t.edges, {label: d for label, d in dims.items() if label in labels})
-
-
-def _is_diagonal(node: Node) -> bool:
-    """Whether a pattern is the diagonal of a name."""
-    if not isinstance(node, Network) or len(node.operands) != 1:
-        return False
-    legs = node.operands[0][1]
-    return len(legs) == 2 and legs[0] == legs[1]
 
 
 def is_transfer(pattern: Pattern) -> list[Handle] | None:

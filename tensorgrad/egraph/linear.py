@@ -85,15 +85,7 @@ class Linear:
             node = graph.nodes[member]
             if isinstance(node, Network):
                 candidates.append((len(node.operands), member))
-        multiples = _is_multiple(graph.nodes[user])
-        return next(
-            (
-                member
-                for _, member in sorted(candidates)
-                if (multiples and _is_multiple(graph.nodes[member])) or not self._comes_back(member, root)
-            ),
-            None,
-        )
+        return next((member for _, member in sorted(candidates) if not self._comes_back(member, root)), None)
 
     def _comes_back(self, member: Handle, root: Handle) -> bool:
         """Whether writing out a member's operands by any of their forms leads back to its own class.
@@ -294,14 +286,6 @@ class Linear:
         )
         graph.rebuild()
         return changed
-
-
-def _is_multiple(node: Node) -> bool:
-    """Whether a node is a number times one operand: multiples of multiples are multiples, so they never grow."""
-    if not isinstance(node, Network) or len(node.operands) != 1 or not node.coefficient.is_constant:
-        return False
-    handle, legs = node.operands[0]
-    return handle >= FLAT and len(set(legs)) == len(legs) and sorted(legs) == sorted(node.boundary)
 
 
 def _is_far(node: Node) -> bool:
