@@ -72,8 +72,11 @@ def _answer(
     negated = claim.relation == "not"
     nothing = Proof("open", took, found.rounds, found.graph.statistics()[0], tallies=found.graph.profile.tallies)
     if found.proved and (negated or seen is not None):
-        what = "and a counterexample found" if seen is not None else "although the goal says that it does not hold"
-        reason = f"unsound: the fact was derived {what}; a rule or a fact is wrong"
+        reason = (
+            "unsound: the fact was derived and a counterexample found; a rule or a fact is wrong"
+            if seen is not None
+            else "the fact was derived although the goal says that it does not hold: the goal is wrong, or a rule is unsound"
+        )
         return replace(nothing, status="error", counterexample=seen, reason=reason)
     if seen is not None:
         return replace(nothing, status="refuted", counterexample=seen)

@@ -52,7 +52,9 @@ def _decided(
     if rule.right is None:
         assert rule.concludes is not None and rule.concludes.fact is not None
         fact = rule.concludes.fact
-        found = search.concludes(rule.left, fact, conditions=given, rules=others, seconds=seconds, nodes=nodes)
+        found = search.conclude(
+            rule.left, fact, conditions=given, rules=others, seconds=seconds, nodes=nodes, assume=False
+        ).proved
         return ("implied" if found else "independent"), ()
     used: dict[str, None] = {}
     try:

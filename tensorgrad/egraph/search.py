@@ -194,20 +194,6 @@ def conclude(
     return Concluded(proved, stopped, ground, run.done_rounds, graph)
 
 
-def concludes(
-    t: Tensor,
-    fact: Fact,
-    *,
-    conditions: Sequence[Condition] = (),
-    rules: RuleSet,
-    seconds: float = 5.0,
-    nodes: int = 20_000,
-) -> bool:
-    """Whether a tensor without derivatives is found to have a fact, wherever it is defined."""
-    found = conclude(t, fact, conditions=conditions, rules=rules, seconds=seconds, nodes=nodes, assume=False)
-    return found.proved
-
-
 class _Search:
     """One search for a proof; `written` are the expressions whose partial functions are taken to be defined."""
 
@@ -312,4 +298,4 @@ def _simplest(graph: EGraph, sides: Iterable[tuple[Ref, Tensor]]) -> list[Tensor
     return [Extraction(graph, [ref], Pricing(graph, None)).tensor(ref, t.edges) for ref, t in sides]
 
 
-__all__ = ["Exploration", "Outcome", "Variable", "conclude", "concludes", "explore", "normalise", "prove", "simplify"]
+__all__ = ["Exploration", "Outcome", "Variable", "conclude", "explore", "normalise", "prove", "simplify"]
