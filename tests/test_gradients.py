@@ -54,6 +54,30 @@ def test_gradients_along_a_structure(kind: str) -> None:
     assert found.numpy() == pytest.approx(made(found).numpy())  # tied entries agree
 
 
+def test_pairs_of_axes_that_are_exchanged_move_together() -> None:
+    C = tg.Variable("C", i=2, j=3, k=2, l=3, facts="symmetric(0 2, 1 3)")
+    weights = tg.Variable("w", i=2, j=3, k=2, l=3)
+    lower = draw(6, 6)
+    values = {"C": (torch.tril(lower) + torch.tril(lower, -1).T).reshape(2, 3, 2, 3), "w": draw(2, 3, 2, 3)}
+
+    def loss(entries: torch.Tensor) -> torch.Tensor:
+        symmetric = torch.tril(entries) + torch.tril(entries, -1).T
+        return (values["w"] * torch.sin(symmetric.reshape(2, 3, 2, 3))).sum()
+
+    by_parameter = torch.func.jacrev(loss)(lower)
+    expected = by_parameter + torch.tril(by_parameter, -1).T
+    found = tg.evaluate(tg.grad(F.sum(weights * F.sin(C)), C, structured=True), values)
+    assert found.reshape(6, 6).numpy() == pytest.approx(expected.numpy())
+
+
+def test_a_structure_of_what_is_no_square_matrix() -> None:
+    A, v = tg.Variable("A", i=n, j=m), tg.Variable("v", i=n)
+    with pytest.raises(tg.FactError, match=r"A \(i=n, j=m\) cannot be symmetric: only a square matrix can"):
+        tg.grad(F.sum(A), A, structured="symmetric")
+    with pytest.raises(tg.FactError, match=r"v \(i=n\) cannot be skew"):
+        tg.grad(F.sum(v), v, structured="skew")
+
+
 def test_structure_comes_from_the_facts() -> None:
     S = tg.Variable("S", i=n, j=n, facts="symmetric")
     assert (

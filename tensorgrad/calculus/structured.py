@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from tensorgrad.errors import FactError, UnsupportedError
+from tensorgrad.notation.facts import exchanged
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Convolution, Delta, Fact, Product, Sum, Tensor, Variable, renamed
 
@@ -34,6 +35,11 @@ def along_structure(gradient: Tensor, variable: Variable, names: Sequence[str], 
             )
     if kinds & {"diagonal", "upper", "lower", "toeplitz"} and variable.order != 2:
         raise FactError(f"{variable.name} has {variable.order} edges: only a matrix is {', '.join(sorted(kinds))}")
+    if kinds & set(STRUCTURES) - {"toeplitz"} and (variable.order < 2 or not _square(variable)):
+        raise FactError(
+            f"{variable.name} ({', '.join(f'{e}={n}' for e, n in variable.sizes.items())}) cannot be "
+            f"{', '.join(sorted(kinds & set(STRUCTURES)))}: only a square matrix can"
+        )
     if "toeplitz" in kinds:
         gradient = _summed_along_diagonals(gradient, names)
     for left, right, sign in _exchanges(variable, facts):
@@ -46,6 +52,11 @@ def along_structure(gradient: Tensor, variable: Variable, names: Sequence[str], 
     return gradient
 
 
+def _square(variable: Variable) -> bool:
+    half = variable.order // 2
+    return variable.order % 2 == 0 and variable.dims[:half] == variable.dims[half:]
+
+
 def _exchanges(variable: Variable, facts: Sequence[Fact]) -> list[tuple[tuple[int, ...], tuple[int, ...], int]]:
     """The pairs of groups of axes that may be exchanged, with the sign; only exchanges that do not overlap."""
     half = variable.order // 2
@@ -53,7 +64,7 @@ def _exchanges(variable: Variable, facts: Sequence[Fact]) -> list[tuple[tuple[in
     for fact in facts:
         if fact.name not in ("symmetric", "skew", "antisymmetric", "pd", "psd"):
             continue
-        blocks = fact.axes or (tuple(range(half)), tuple(range(half, 2 * half)))
+        blocks = exchanged(fact) if fact.axes else (tuple(range(half)), tuple(range(half, 2 * half)))
         if len(blocks) != 2:
             raise UnsupportedError(f"the gradient along {fact}, an exchange of more than two groups of axes")
         found[blocks[0], blocks[1]] = -1 if fact.name in ("skew", "antisymmetric") else 1
