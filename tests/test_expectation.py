@@ -231,6 +231,29 @@ def test_python_api() -> None:
     assert Expectation.gaussian(x @ x, x, 2, 3).simplify() == 13 * tg.Tensor(n)
 
 
+def test_a_covariance_may_have_its_edges_in_any_order() -> None:
+    X, M, q = Variable("X", i=2, j=3), Variable("M", i=2, j=3), Variable("q", i=2, j=3)
+    turned = Variable("C", l=3, i=2, k=2, j=3)
+    second, rng = X.rename(i="k", j="l"), np.random.default_rng(5)
+    root = rng.normal(size=(6, 6)) / 3
+    covariance, mean, weights = (root @ root.T).reshape(2, 3, 2, 3), rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+    values = {"M": mean, "C": covariance.transpose(3, 0, 2, 1), "q": weights}
+    names = {"i": "k", "j": "l"}
+    moment = tg.evaluate(Expectation(X * second, X, M, turned, names), values)
+    assert moment.numpy() == pytest.approx(covariance + np.einsum("ij,kl->ijkl", mean, mean))
+    wave = Expectation(tg.F.sin(tg.F.dot(X, q)), X, M, turned, names)
+    spread = np.einsum("ijkl,ij,kl", covariance, weights, weights)
+    slope = -np.sin((mean * weights).sum()) * np.exp(-spread / 2) / 2 * np.einsum("ij,kl->ijkl", weights, weights)
+    assert tg.evaluate(wave.grad(turned), values).numpy() == pytest.approx(slope.transpose(3, 0, 2, 1))
+
+
+def test_laws_may_be_said_of_a_tensor() -> None:
+    t = tg.parse("E[x](x @ A @ x) + sum(Var[x](x))", let="A : n n ; x : n")
+    found = tg.simplify(t, let="A S : n n ; x mu : n", if_="x ~ N(mu, S)").tensor
+    assert found == tg.parse("tr(A @ S.T) + mu @ A @ mu + sum(S)", let="A S : n n ; mu : n")
+    assert str(tg.simplify(t, if_="x ~ N(zeros[n], I[n])").tensor) == "tr(A) + n"
+
+
 def test_bad_input() -> None:
     x, mu, long = tg.Variable("x", n), tg.Variable("mu", n), tg.Variable("mu", n=m)
     with pytest.raises(EdgeError, match="needs the edges n and a second copy of each, 2 in all; found n"):

@@ -9,9 +9,10 @@ from typing import Any, cast
 from tensorgrad.diagram import check_variables
 from tensorgrad.errors import InputError, Place, SizeError
 from tensorgrad.notation import Condition, Scope, parse, parse_conditions, parse_scope
+from tensorgrad.notation.conditions import laws_of
 from tensorgrad.numeric import size_symbols
 from tensorgrad.rule import RuleSet
-from tensorgrad.tensor import Tensor, Variable, walk
+from tensorgrad.tensor import Expectation, Law, Tensor, Variable, postorder, walk, with_children
 
 Conditions = str | Sequence[Condition]
 
@@ -50,7 +51,10 @@ def _shown(value: object) -> str:
 
 
 def read_expression(expression: Tensor | str, let: str, if_: Conditions) -> tuple[Tensor, tuple[Condition, ...]]:
-    """The tensor and the conditions; texts are read with the declarations `let`, or with the tensor's variables."""
+    """The tensor and the conditions; texts are read with the declarations `let`, or with the tensor's variables.
+
+    Laws among the conditions are those of the expectations that leave theirs open.
+    """
     check_expression(expression)
     scope = _scope_of(expression) if isinstance(expression, Tensor) and not let else parse_scope(let)
     conditions = parse_conditions(if_, scope) if isinstance(if_, str) and if_.strip() else ()
@@ -59,8 +63,21 @@ def read_expression(expression: Tensor | str, let: str, if_: Conditions) -> tupl
     if isinstance(expression, Tensor):
         sides = [side for c in conditions for side in (c.tensor, c.right) if side is not None]
         check_variables([expression, *sides])
-        return expression, (*conditions, *equations_of(expression))
+        return _with_laws(expression, laws_of(conditions)), (*conditions, *equations_of(expression))
     return parse(expression, if_=if_ if isinstance(if_, str) else "", scope=scope), conditions
+
+
+def _with_laws(t: Tensor, laws: Mapping[str, Law]) -> Tensor:
+    """`t` with the laws that its expectations left open."""
+    if not laws:
+        return t
+    done: dict[int, Tensor] = {}
+    for node in postorder(t):
+        new = with_children(node, tuple(done[id(child)] for child in node.children))
+        if isinstance(new, Expectation) and new.law is None and new.variable.name in laws:
+            new = Expectation.of(new.kind, new.args, new.variable, laws[new.variable.name], new.edges, new.dims)
+        done[id(node)] = new
+    return done[id(t)]
 
 
 def symbols_of(tensors: Iterable[Tensor], conditions: Iterable[Condition]) -> list[str]:

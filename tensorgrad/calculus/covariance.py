@@ -10,7 +10,7 @@ import numpy as np
 from tensorgrad.diagram import Store, insert
 from tensorgrad.errors import FactError, TensorgradError
 from tensorgrad.numeric import evaluate, sample, size_symbols
-from tensorgrad.tensor import Apply, Derivative, Expectation, Law, Rename, Scalar, Tensor, Variable, walk
+from tensorgrad.tensor import Apply, Derivative, Expectation, Law, Product, Rename, Scalar, Tensor, Variable, walk
 
 if TYPE_CHECKING:
     from tensorgrad.notation import Condition
@@ -32,7 +32,7 @@ def require_covariance(x: Variable, law: Law, conditions: Sequence[Condition]) -
     swapped = (*covariance.edges[half:], *covariance.edges[:half])
     if any(isinstance(n, Derivative | Expectation) for n in walk(covariance)) or _symmetric(covariance, swapped):
         return
-    name = _bare_name(covariance)
+    name = bare(covariance)
     if name is not None:
         for fact in ("skew", "upper", "lower"):
             if name.has(fact):
@@ -58,10 +58,25 @@ def _symmetric(covariance: Tensor, swapped: tuple[str, ...]) -> bool:
     return store.same((handle, perm), (handle, tuple(axis[e] for e in swapped)))
 
 
-def _bare_name(t: Tensor) -> Variable | None:
-    while isinstance(t, Rename):
-        t = t.tensor
+def bare(t: Tensor) -> Variable | None:
+    """The variable that `t` is, up to names and order of edges."""
+    while isinstance(t, Rename) or (
+        isinstance(t, Product) and len(t.factors) == 1 and len(t.edges) == t.factors[0].order
+    ):
+        t = t.children[0]
     return t if isinstance(t, Variable) else None
+
+
+def places_in(t: Tensor, variable: Variable) -> tuple[int, ...]:
+    """For each edge of `t`, a variable up to names and order of edges, the axis of the variable that it is."""
+    names = t.edges
+    while t is not variable:
+        inner = t.children[0]
+        if isinstance(t, Rename):
+            back = dict(zip(t.edges, inner.edges, strict=True))
+            names = tuple(back[e] for e in names)
+        t = inner
+    return tuple(variable.edges.index(e) for e in names)
 
 
 def _asymmetric(covariance: Tensor, half: int, conditions: Sequence[Condition]) -> str | None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+from tensorgrad.calculus.covariance import bare, places_in
 from tensorgrad.calculus.expectation import require_smooth
-from tensorgrad.calculus.laws import bare, expected, free_names, outermost
+from tensorgrad.calculus.laws import expected, free_names, outermost
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.functions.edges import fresh
 from tensorgrad.tensor import Expectation, Product, Sum, Tensor, Variable, Zero, align, postorder, rebuild, renamed
@@ -45,7 +46,8 @@ def through(t: Tensor, u: Variable, names: Sequence[str], differentiate: Differe
             found.append(Product((outer, own), edges))
     total = _sum([f for f in found if not isinstance(f, Zero)], edges, (*t.dims, *u.dims))
     total = rebuild(total, lambda n: back.get(n.name) if isinstance(n, Variable) else None)
-    return _exchanged(total, names) if _is_covariance(t, u) else total
+    places = _places(t, u)
+    return total if places is None else _exchanged(total, [names[a] for a in places])
 
 
 def _sum(terms: Sequence[Tensor], edges: tuple[str, ...], dims: Sequence[object]) -> Tensor:
@@ -54,13 +56,14 @@ def _sum(terms: Sequence[Tensor], edges: tuple[str, ...], dims: Sequence[object]
     return align(Sum(tuple(terms), (Fraction(1),) * len(terms)), edges)
 
 
-def _is_covariance(t: Tensor, u: Variable) -> bool:
+def _places(t: Tensor, u: Variable) -> tuple[int, ...] | None:
+    """Where `u` is the covariance of a law in `t`, its axes as the covariance has them, in two halves; else None."""
     for node in postorder(t):
         if isinstance(node, Expectation) and node.law is not None and node.law.kind != "iid":
             covariance = bare(node.law.parameters[1])
             if covariance is not None and covariance.name == u.name and u.order:
-                return True
-    return False
+                return places_in(node.law.parameters[1], covariance)
+    return None
 
 
 def _exchanged(t: Tensor, names: Sequence[str]) -> Tensor:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tensorgrad.calculus.laws import bare, free_names
+from tensorgrad.calculus.covariance import bare
+from tensorgrad.calculus.laws import free_names
 from tensorgrad.calculus.leaves import Line
 from tensorgrad.diagram import Application, Handle, Leaf, Network, Store, Total, expression, insert
 from tensorgrad.errors import RuleError

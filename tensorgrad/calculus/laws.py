@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tensorgrad.calculus.covariance import require_covariance
+from tensorgrad.calculus.covariance import bare, places_in, require_covariance
 from tensorgrad.errors import FactError
 from tensorgrad.tensor import (
     Expectation,
     Fact,
     Product,
-    Rename,
     Tensor,
     Variable,
     add,
@@ -48,18 +47,12 @@ def outermost(t: Tensor) -> list[Expectation]:
     return [node for node in walk(t, above=Expectation) if isinstance(node, Expectation)]
 
 
-def bare(t: Tensor) -> Variable | None:
-    """The variable that `t` is, up to names of edges."""
-    while isinstance(t, Rename) or (
-        isinstance(t, Product) and len(t.factors) == 1 and len(t.edges) == t.factors[0].order
-    ):
-        t = t.children[0]
-    return t if isinstance(t, Variable) else None
-
-
-def exchange(order: int) -> Fact:
-    """The symmetry that every covariance of a tensor of this order has: its two halves may be exchanged."""
-    return Fact("symmetric") if order == 1 else Fact("symmetric", tuple((a, order + a) for a in range(order)))
+def exchange(covariance: Tensor, name: Variable, order: int) -> Fact:
+    """The symmetry of a variable that is the covariance of a tensor of this order: its two halves may be exchanged."""
+    if order == 1:
+        return Fact("symmetric")
+    places = places_in(covariance, name)
+    return Fact("symmetric", tuple((places[a], places[order + a]) for a in range(order)))
 
 
 def with_exchange(t: Tensor, conditions: Sequence[Condition] = ()) -> Tensor:
@@ -78,7 +71,7 @@ def with_exchange(t: Tensor, conditions: Sequence[Condition] = ()) -> Tensor:
         if law.kind == "iid" or covariance is None or not covariance.order:
             continue
         if not any(f.name in _EXCHANGING for f in covariance.facts):
-            found[covariance.name] = exchange(variable.order)
+            found[covariance.name] = exchange(law.parameters[1], covariance, variable.order)
     if not found:
         return t
 
