@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -402,6 +403,36 @@ def test_collect_gives_the_polynomial_back() -> None:
         (lambda: F.sum(X, ["i", "i"]), "the edge 'i' is named twice"),
         (lambda: F.prod(X, "q"), "there is no edge 'q'"),
         (lambda: F.softmax(X, "q"), "there is no edge 'q'"),
+        (lambda: F.softmax(X), "softmax needs dim=, the edge along which it acts, since the tensor has several: i, j"),
+        (lambda: F.log_softmax(T), "log_softmax needs dim="),
+        (lambda: F.cross_entropy(X, X), "cross_entropy needs dim="),
+        (lambda: F.sort(X), "sort needs dim="),
+        (lambda: F.argsort(X), "argsort needs dim="),
+        (lambda: F.softmax(tg.Tensor(1)), "softmax acts along an edge, and the tensor has none"),
+        (lambda: F.dot(X, b, "j"), "dot sums over 'j', which an argument lacks: it has i"),
+        (lambda: F.multi_dot([]), "multi_dot needs at least one tensor"),
+        (lambda: F.pairwise_distance(X, b, "j"), "pairwise_distance sums over 'j', which an argument lacks: it has i"),
+        (lambda: F.sdpa(X, X, b, "j", "j"), "sdpa sums over 'j', which an argument lacks: it has i"),
+        (lambda: F.solve(A, v), "solve sums over 'i', which an argument lacks: it has j"),
+        (lambda: F.one_hot(7, i=3), "one_hot: 7 is no position along 'i': positions are the integers from 0 to 2"),
+        (
+            lambda: F.one_hot(-1, i="n"),
+            "one_hot: -1 is no position along 'i': positions are the integers from 0 to n - 1",
+        ),
+        (lambda: F.one_hot(Fraction(1, 2), i=3), "one_hot: 1/2 is no position"),
+        (lambda: F.levi_civita("i", "i"), "levi_civita needs edges of different names"),
+        (F.levi_civita, "levi_civita needs edges of different names"),
+        (lambda: F.flatten(T, ["i", "j"], "k"), "flatten: 'k' is an edge that stays"),
+        (lambda: F.taylor(F.exp(b), b, v, 2), "taylor: the step has the edges j, b has i"),
+        (lambda: F.taylor(F.exp(b), b, b, -1), "taylor: order=-1 is no order"),
+        (lambda: F.taylor(F.exp(b), b + b, b, 1), "taylor is in powers of a Variable"),  # type: ignore[arg-type]
+        (lambda: F.collect(b * b, b * b), "collect is in powers of a Variable"),  # type: ignore[arg-type]
+        (lambda: F.adamw(b, b, betas=(0.9,)), "betas are two numbers"),  # type: ignore[arg-type]
+        (lambda: X.grad(X, {"q": "k"}), "X has no edge 'q' to name, it has i, j"),
+        (
+            lambda: F.concat([X, tg.Variable("Z", i="q", j="m")], "j"),
+            "concat along 'j': the edge 'i' has size n in one tensor and q in another; only 'j' may differ",
+        ),
         (lambda: F.det(T), r"det needs a matrix, or dims=\(rows, columns\); the tensor has the edges i, j, k"),
         (lambda: F.det(X), "det needs a square matrix; its argument is n by m"),
         (lambda: F.cholesky(X), "cholesky needs a square matrix; its argument is n by m"),

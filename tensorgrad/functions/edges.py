@@ -26,6 +26,29 @@ def chosen(t: Tensor, dim: Dim) -> tuple[str, ...]:
     return names
 
 
+def along(t: Tensor, dim: Dim, what: str) -> tuple[str, ...]:
+    """The edges that `what` acts along: those of `dim`, which only a vector can do without."""
+    if dim is None and t.order != 1:
+        if not t.edges:
+            raise EdgeError(f"{what} acts along an edge, and the tensor has none")
+        listed = ", ".join(t.edges)
+        raise EdgeError(
+            f"{what} needs dim=, the edge along which it acts, since the tensor has several: {listed}; "
+            f"dim={t.edges[-1]!r}, or dim={t.edges!r} for all of them as one"
+        )
+    return chosen(t, dim)
+
+
+def shared(edges: Iterable[str], t: Tensor, what: str) -> None:
+    """EdgeError where `t` lacks one of the edges over which `what` sums."""
+    for edge in edges:
+        if edge not in t.edges:
+            raise EdgeError(
+                f"{what} sums over {edge!r}, which an argument lacks: it has {', '.join(t.edges) or 'no edges'}; "
+                "rename its edge, or name another"
+            )
+
+
 def rows_and_columns(t: Tensor, dims: Sequence[Dim] | None, what: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The row group and the column group of `t`: those of `dims=(rows, columns)`, else its two edges."""
     if dims is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from tensorgrad.errors import EdgeError
-from tensorgrad.functions.edges import Dim, chosen
+from tensorgrad.functions.edges import Dim, along, chosen, shared
 from tensorgrad.functions.reductions import log_softmax, mean, softmax
 from tensorgrad.functions.reductions import sum as sum_
 from tensorgrad.functions.structure import dot
@@ -14,14 +14,14 @@ from tensorgrad.tensor import Scalar, Tensor, TensorLike, broadcast, power, tens
 
 
 def cross_entropy(t: Tensor, target: Tensor, dim: Dim = None) -> Tensor:
-    """-sum(target * log(softmax(t))) along edges.
+    """-sum(target * log(softmax(t))) along edges. Only a vector can do without `dim`.
 
     >>> from tensorgrad import F, Variable
     >>> z, y = Variable("z", i="n"), Variable("y", i="n")
     >>> print(F.cross_entropy(z, y).grad(z).simplify())
     sum(y) * softmax(z) - y
     """
-    edges = chosen(t, dim)
+    edges = along(t, dim, "cross_entropy")
     for edge in edges:
         if edge not in target.edges:
             raise EdgeError(
@@ -39,8 +39,10 @@ def pairwise_distance(left: Tensor, right: Tensor, dim: Dim) -> Tensor:
     >>> F.pairwise_distance(x, y, "d").edges
     ('i', 'j')
     """
+    edges = chosen(left, dim)
+    shared(edges, right, "pairwise_distance")
     difference = broadcast(left, right.sizes) - broadcast(right, left.sizes)
-    return sum_(difference * difference, dim)
+    return sum_(difference * difference, edges)
 
 
 def layer_norm(t: Tensor, dim: Dim = None, eps: TensorLike = 0) -> Tensor:
@@ -62,6 +64,7 @@ def sdpa(query: Tensor, key: Tensor, value: Tensor, inner: str, keys: str) -> Te
     >>> F.sdpa(q, k, v, "d", "t").edges
     ('s', 'e')
     """
+    shared((keys,), value, "sdpa")
     scale = power(Scalar(_size_of(query, inner)), Fraction(-1, 2))
     scores = dot(query, key, inner) * scale
     return dot(softmax(scores, keys), value, keys)
@@ -103,6 +106,8 @@ def adamw(
             f"adamw: the parameter has the edges {', '.join(parameter.edges) or 'none'}, "
             f"its gradient {', '.join(gradient.edges) or 'none'}"
         )
+    if len(betas) != 2:
+        raise EdgeError(f"adamw: betas are two numbers, those of the first and of the second moment, not {len(betas)}")
     (beta1, beta2), count = (tensor(b) for b in betas), tensor(step)
     first_moment = _kept(beta1, first) + (1 - beta1) * gradient
     second_moment = _kept(beta2, second) + (1 - beta2) * gradient**2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tensorgrad.function import FUNCTIONS
-from tensorgrad.functions.edges import Dim, fresh, rows_and_columns
+from tensorgrad.functions.edges import Dim, fresh, rows_and_columns, shared
 from tensorgrad.tensor import Apply, Tensor
 
 Dims = Sequence[Dim] | None
@@ -160,6 +160,7 @@ def solve(t: Tensor, right: Tensor, dims: Dims = None) -> Tensor:
     ('j',)
     """
     rows, columns = rows_and_columns(t, dims, "solve")
+    shared(rows, right, "solve")
     # A column that `right` has too is another edge: batch over it under a name of its own.
     own = dict(zip(columns, fresh(columns, (*t.edges, *right.edges)), strict=True))
     inner = inverse(t, (rows, columns)).rename({c: new for c, new in own.items() if c in right.edges})

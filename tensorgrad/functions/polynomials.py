@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from math import factorial
 
-from tensorgrad.errors import UnsupportedError
+from tensorgrad.errors import EdgeError, InputError, UnsupportedError
 from tensorgrad.functions.edges import fresh
 from tensorgrad.tensor import Apply, Derivative, Product, Scalar, Tensor, Variable, Zero, walk
+from tensorgrad.tensor.edges import check_same_sizes
 
 LARGEST_DEGREE = 16
 
@@ -20,6 +21,15 @@ def taylor(t: Tensor, x: Variable, step: Tensor, order: int) -> Tensor:
     >>> print(F.taylor(F.sum(F.exp(x)), x, h, 2).simplify())
     (2 * h + 2 + h ** 2) @ exp(x) / 2
     """
+    if isinstance(order, bool) or not isinstance(order, int) or order < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"taylor: order={order!r} is no order of a polynomial, an integer of at least 0")
+    _variable(x, "taylor")
+    if set(step.edges) != set(x.edges):
+        raise EdgeError(
+            f"taylor: the step has the edges {', '.join(step.edges) or 'none'}, "
+            f"{x.name} has {', '.join(x.edges) or 'none'}; rename them"
+        )
+    check_same_sizes(x, step, f"the step of taylor from {x.name}")
     total, term = t, t
     for k in range(1, order + 1):
         names = fresh(x.edges, term.edges)
@@ -40,6 +50,7 @@ def collect(t: Tensor, x: Variable) -> tuple[Tensor, ...]:
     >>> [str(c) for c in collect((x + 2) ** 2, x)]
     ['4', '4', '1']
     """
+    _variable(x, "collect")
     _polynomial(t, x)
     zero = Zero(edges=x.sizes) if x.order else Scalar(0)
     coefficients: list[Tensor] = []
@@ -51,6 +62,11 @@ def collect(t: Tensor, x: Variable) -> tuple[Tensor, ...]:
             return tuple(coefficients)
         derivative = Derivative(derivative, x).full_simplify()
     raise UnsupportedError(f"the coefficients of a polynomial in {x.name} of degree above {LARGEST_DEGREE}")
+
+
+def _variable(x: object, what: str) -> None:
+    if not isinstance(x, Variable):
+        raise EdgeError(f"{what} is in powers of a Variable; substitute one for the expression first")
 
 
 def _polynomial(t: Tensor, x: Variable) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorgrad.function import FUNCTIONS
-from tensorgrad.functions.edges import Dim, chosen
+from tensorgrad.functions.edges import Dim, along, chosen
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Apply, Product, Scalar, Tensor, broadcast, power
 
@@ -42,9 +42,13 @@ def mean(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
     return _kept(Product((inverse, total), total.edges), t, keepdims)
 
 
-def _acting(name: str, t: Tensor, dim: Dim, produces: bool) -> Tensor:
-    group = chosen(t, dim)
-    return Apply(FUNCTIONS[name], (t,), ((group,),), (group,) if produces else ())
+def _reducing(name: str, t: Tensor, dim: Dim) -> Tensor:
+    return Apply(FUNCTIONS[name], (t,), ((chosen(t, dim),),))
+
+
+def _acting(name: str, t: Tensor, dim: Dim) -> Tensor:
+    group = along(t, dim, name)
+    return Apply(FUNCTIONS[name], (t,), ((group,),), (group,))
 
 
 def max(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
@@ -57,7 +61,7 @@ def max(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
     >>> print(F.max(x, "j"))
     max(x)
     """
-    return _kept(_acting("max", t, dim, False), t, keepdims)
+    return _kept(_reducing("max", t, dim), t, keepdims)
 
 
 def prod(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
@@ -68,7 +72,7 @@ def prod(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
     >>> print(F.log(F.prod(F.exp(x))).simplify())
     sum(x)
     """
-    return _kept(_acting("prod", t, dim, False), t, keepdims)
+    return _kept(_reducing("prod", t, dim), t, keepdims)
 
 
 def logsumexp(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
@@ -79,26 +83,26 @@ def logsumexp(t: Tensor, dim: Dim = None, keepdims: bool = False) -> Tensor:
     >>> print(F.logsumexp(x).grad(x).simplify())
     softmax(x)
     """
-    return _kept(_acting("logsumexp", t, dim, False), t, keepdims)
+    return _kept(_reducing("logsumexp", t, dim), t, keepdims)
 
 
 def softmax(t: Tensor, dim: Dim = None) -> Tensor:
-    """exp(t) / sum(exp(t)) along edges; several edges act as one.
+    """exp(t) / sum(exp(t)) along edges; several edges act as one. Only a vector can do without `dim`.
 
     >>> from tensorgrad import F, Variable
     >>> x = Variable("x", i="n")
     >>> print(F.sum(F.softmax(x)).simplify())
     1
     """
-    return _acting("softmax", t, dim, True)
+    return _acting("softmax", t, dim)
 
 
 def log_softmax(t: Tensor, dim: Dim = None) -> Tensor:
-    """t - logsumexp(t) along edges.
+    """t - logsumexp(t) along edges. Only a vector can do without `dim`.
 
     >>> from tensorgrad import F, Variable
     >>> x = Variable("x", i="n")
     >>> print(F.sum(F.exp(F.log_softmax(x))).simplify())
     1
     """
-    return _acting("log_softmax", t, dim, True)
+    return _acting("log_softmax", t, dim)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tensorgrad.errors import EdgeError, SizeError
 from tensorgrad.function import FUNCTIONS, onehot
-from tensorgrad.functions.edges import Dim, chosen, fresh
+from tensorgrad.functions.edges import Dim, along, chosen, fresh
 from tensorgrad.sizes import ONE, ZERO, Poly, SizeLike, size
-from tensorgrad.tensor import Apply, Flat, Product, Sum, Tensor, TensorLike, Unit, tensor
+from tensorgrad.tensor import Apply, Flat, Product, Scalar, Sum, Tensor, TensorLike, Unit, tensor
 from tensorgrad.tensor import Convolution as ConvolutionNode
 
 
@@ -24,6 +24,8 @@ def flatten(t: Tensor, dims: Dim = None, into: str = "flat") -> Tensor:
     """
     edges = chosen(t, dims)
     rest = [e for e in t.edges if e not in edges]
+    if into in rest:
+        raise EdgeError(f"flatten: {into!r} is an edge that stays; give the new edge another name")
     if len(edges) == 1:
         return Product((t.rename({edges[0]: into}),), (into, *rest))
     inner = dict(zip(edges, fresh(edges, (into, *rest)), strict=True))
@@ -80,6 +82,12 @@ def concat(tensors: Sequence[Tensor], dim: str) -> Tensor:
         chosen(t, dim)
         if set(t.edges) != set(tensors[0].edges):
             raise EdgeError(f"concat needs tensors with the same edges, not {tensors[0].edges} and {t.edges}")
+        for edge in t.edges:
+            if edge != dim and t.sizes[edge] is not tensors[0].sizes[edge]:
+                raise SizeError(
+                    f"concat along {dim!r}: the edge {edge!r} has size {tensors[0].sizes[edge]} in one tensor and "
+                    f"{t.sizes[edge]} in another; only {dim!r} may differ"
+                )
     (inner,) = fresh([dim], tensors[0].edges)
     whole, offset = ZERO, ZERO
     for t in tensors:
@@ -171,10 +179,21 @@ def one_hot(index: TensorLike, sizes: Mapping[str, SizeLike] | None = None, **ed
     ((name, dim),) = made.items()
     position = tensor(index)
     if not position.order:
+        _require_position(position, size(dim), name)
         return Unit(position, size(dim), (name,))
     if name in position.edges:
         raise EdgeError(f"one_hot: the index has an edge {name!r} already; name the new edge otherwise")
     return Apply(onehot(size(dim)), (position,), ((),), ((name,),))
+
+
+def _require_position(position: Tensor, dim: Poly, edge: str) -> None:
+    """SizeError for a number that is no position along an edge of this size."""
+    if not isinstance(position, Scalar) or not position.value.is_constant:
+        return
+    number = position.value.number
+    if number.denominator != 1 or number < 0 or (dim.is_constant and number >= dim.number):
+        last = dim - 1
+        raise SizeError(f"one_hot: {number} is no position along {edge!r}: positions are the integers from 0 to {last}")
 
 
 def gather(t: Tensor, index: TensorLike, dim: str) -> Tensor:
@@ -206,25 +225,28 @@ def argmax(t: Tensor, dim: Dim = None) -> Tensor:
     return Apply(FUNCTIONS["argmax"], (t,), ((group,),))
 
 
-def argsort(t: Tensor, dim: str) -> Tensor:
+def argsort(t: Tensor, dim: str | None = None) -> Tensor:
     """The positions of the entries along an edge in ascending order; undefined where two are equal.
+
+    Only a vector can do without `dim`.
 
     >>> from tensorgrad import F, Variable
     >>> x = Variable("x", i="n")
     >>> print(F.argsort(x, "i"))
     argsort(x)
     """
-    group = chosen(t, dim)
+    group = along(t, dim, "argsort")
     if len(group) != 1:
         raise EdgeError(f"argsort orders one edge, not {', '.join(group) or 'none'}: flatten them first")
     return Apply(FUNCTIONS["argsort"], (t,), ((group,),), (group,))
 
 
-def sort(t: Tensor, dim: str) -> Tensor:
-    """The entries along an edge in ascending order.
+def sort(t: Tensor, dim: str | None = None) -> Tensor:
+    """The entries along an edge in ascending order. Only a vector can do without `dim`.
 
     >>> from tensorgrad import Variable
     >>> sort(Variable("x", "n", "m"), "m").edges
     ('n', 'm')
     """
-    return Product((gather(t, argsort(t, dim), dim),), t.edges)
+    (edge,) = along(t, dim, "sort")
+    return Product((gather(t, argsort(t, edge), edge),), t.edges)

@@ -8,7 +8,7 @@ from functools import reduce
 from itertools import permutations
 
 from tensorgrad.errors import EdgeError, SizeError
-from tensorgrad.functions.edges import Dim, chosen, fresh, rows_and_columns
+from tensorgrad.functions.edges import Dim, chosen, fresh, rows_and_columns, shared
 from tensorgrad.functions.reductions import sum as sum_
 from tensorgrad.sizes import SizeLike
 from tensorgrad.tensor import Delta, Flat, LeviCivita, Product, Sum, Tensor
@@ -32,8 +32,9 @@ def dot(left: Tensor, right: Tensor, dim: Dim = None) -> Tensor:
     >>> print(F.dot(A, x, "j"))
     A @ x
     """
-    shared = [e for e in left.edges if e in right.edges] if dim is None else chosen(left, dim)
-    return sum_(left * right, shared)
+    edges = [e for e in left.edges if e in right.edges] if dim is None else chosen(left, dim)
+    shared(edges, right, "dot")
+    return sum_(left * right, edges)
 
 
 def multi_dot(tensors: Iterable[Tensor]) -> Tensor:
@@ -44,7 +45,10 @@ def multi_dot(tensors: Iterable[Tensor]) -> Tensor:
     >>> print(F.multi_dot([Variable("y", i="n"), A, x]).simplify())
     y @ A @ x
     """
-    return reduce(lambda a, b: a @ b, tensors)
+    chain = list(tensors)
+    if not chain:
+        raise EdgeError("multi_dot needs at least one tensor")
+    return reduce(lambda a, b: a @ b, chain)
 
 
 def trace(t: Tensor, dims: Sequence[Dim] | None = None) -> Tensor:
@@ -150,4 +154,6 @@ def levi_civita(*edges: str) -> Tensor:
     >>> levi_civita("i", "j", "k").shape
     {'i': 3, 'j': 3, 'k': 3}
     """
+    if not edges or len(set(edges)) < len(edges):
+        raise EdgeError(f"levi_civita needs edges of different names, as many as its size; it was given {edges}")
     return LeviCivita(edges)

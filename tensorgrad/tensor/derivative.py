@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tensorgrad.errors import EdgeError
 from tensorgrad.tensor.base import Tensor
-from tensorgrad.tensor.edges import check_distinct
+from tensorgrad.tensor.edges import check_distinct, names_of
 from tensorgrad.tensor.variable import Variable
 
 
@@ -34,6 +34,9 @@ class Derivative(Tensor):
         if not isinstance(variable, Variable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise EdgeError("differentiate with respect to a Variable; substitute one for the expression first")
         if isinstance(new_names, Mapping):
+            for edge in new_names:
+                if edge not in variable.edges:
+                    raise EdgeError(f"{variable.name} has no edge {edge!r} to name, it has {names_of(variable.edges)}")
             new_names = [new_names.get(e, e) for e in variable.edges]
         names: list[str] = list(new_names) if new_names is not None else []
         if new_names is None:
