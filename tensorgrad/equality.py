@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tensorgrad.calculus import expand
 from tensorgrad.diagram import Store, insert
+from tensorgrad.diagram.symmetry import closure
 from tensorgrad.tensor import Tensor
 
 
@@ -28,7 +29,9 @@ def isomorphisms(a: Tensor, b: Tensor) -> Iterator[dict[str, str]]:
     if handle != other:
         return
     edge = dict(zip(other_perm, b.edges, strict=True))
-    for permutation, sign in store.group_of(handle).all_elements():
+    group = store.group_of(handle)
+    elements = group.elements if group.elements and group.whole else closure(group.order, group.generators)
+    for permutation, sign in elements:
         if sign > 0:
             yield {e: edge[permutation[p]] for e, p in zip(a.edges, perm, strict=True)}
 

@@ -578,6 +578,21 @@ def test_clash_of_size_lists_stays() -> None:
 # Size.
 
 
+@pytest.mark.parametrize(("text", "turned"), [("power(I[n], 6)", True), ("power(S, 6)", True), ("power(A, 8)", False)])
+def test_more_symmetries_than_can_be_listed(text: str, turned: bool) -> None:
+    t, rng = parsed(text), random.Random(3)
+    for _ in range(5):
+        factors = rng.sample(range(t.order // 2), t.order // 2)
+        pairs = [(2 * f + 1, 2 * f) if turned and rng.random() < 0.5 else (2 * f, 2 * f + 1) for f in factors]
+        places = [place for pair in pairs for place in pair]
+        moved = t.rename({f"i{k}": f"i{place}" for k, place in enumerate(places)})
+        assert moved == t
+        assert moved.rename(i0="i2", i2="i0") != t
+    assert (2 * t + t).simplify() == 3 * t
+    with pytest.raises(tg.BudgetError, match="leave a tensor as it is, up to sign: too many to list"):
+        next(t.isomorphisms(t))
+
+
 def test_two_hundred_operands() -> None:
     rng = random.Random(5)
     graph = nx.random_regular_graph(4, 100, seed=3)

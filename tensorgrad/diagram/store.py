@@ -103,8 +103,11 @@ class Store:
             return False
         if p1 == p2:
             return True
-        first, second = (self.group_of(h1).arrange(inverse(p)) for p in (p1, p2))
-        return first == second or (first[0] == second[0] and self.is_zero(h1))
+        own = self.group_of(h1)
+        first, second = (own.arrange(inverse(p)) for p in (p1, p2))
+        if first == second or (first[0] == second[0] and self.is_zero(h1)):
+            return True
+        return not own.whole and tuple(p1[a] for a in inverse(p2)) in own
 
     def leaf(self, leaf: Leaf, dims: tuple[Poly, ...], generators: tuple[Signed, ...] = ()) -> Ref:
         """A leaf."""

@@ -17,6 +17,8 @@ Signed = tuple[Permutation, int]
 """(p, s): the tensor with axis a moved to where axis p[a] was equals s times itself."""
 
 _LARGEST = 5040
+_LISTED = 720
+"""Most elements of the subgroup that stands for a group of more than 5040 that is no product of full exchanges."""
 _FEW = 8
 
 
@@ -26,7 +28,9 @@ class Group:
 
     `sets` describes a product of full exchanges: disjoint sets of axes with a sign (-1: antisymmetric). Any other group
     is kept as the list of its `elements`; if these are all permutations that keep a division of the axes into `blocks`
-    (as a product of copy tensors has them), that is noted too. `colours[a]` is equal for axes that may be exchanged.
+    (as a product of copy tensors has them), that is noted too. Of a group with too many elements to list they are a
+    subgroup, and the group is not `whole`: diagrams that only the rest of it makes one may then be kept apart.
+    `colours[a]` is equal for axes that may be exchanged.
     """
 
     order: int
@@ -35,6 +39,7 @@ class Group:
     elements: tuple[Signed, ...]
     colours: tuple[int, ...]
     blocks: tuple[tuple[int, ...], ...] = ()
+    whole: bool = True
 
     @property
     def trivial(self) -> bool:
@@ -80,9 +85,16 @@ class Group:
         assert best is not None
         return best, 0 if len(signs) > 1 else signs.pop()
 
+    def __contains__(self, permutation: Permutation) -> bool:
+        """Whether the exchange of axes leaves the tensor as it is, also where the elements are too many to list."""
+        from sympy.combinatorics import Permutation as Exchange
+        from sympy.combinatorics import PermutationGroup
+
+        return PermutationGroup([Exchange(list(p)) for p, _ in self.generators]).contains(Exchange(list(permutation)))
+
     def all_elements(self) -> tuple[Signed, ...]:
-        """Every element; BudgetError when there are more than 5040."""
-        return self.elements or closure(self.order, self.generators)
+        """Every element; of more than 5040 those of a subgroup, or BudgetError where an exchange has a sign."""
+        return self.elements or _within(self.order, self.generators, _LARGEST) or _listed(self.order, self.generators)
 
 
 @lru_cache(maxsize=4096)
@@ -94,12 +106,15 @@ def group(order: int, generators: tuple[Signed, ...]) -> Group:
         return Group(order, (), (), (), identity)
     sets = None if (identity, -1) in moving else _exchange_sets(order, moving)
     if sets is None:
-        elements = closure(order, moving)
+        elements = _within(order, moving, _LARGEST)
+        whole = elements is not None
+        if elements is None:
+            elements = _listed(order, moving)
         blocks = _blocks(order, {p for p, _ in elements}) if len(elements) > _FEW else None
         if blocks is None:
-            return Group(order, moving, (), elements, identity)
+            return Group(order, moving, (), elements, identity, whole=whole)
         orbit = [min(p[a] for p, _ in elements) for a in range(order)]
-        return Group(order, moving, (), elements, tuple(orbit), blocks)
+        return Group(order, moving, (), elements, tuple(orbit), blocks, whole)
     colours = list(identity)
     for axes, _ in sets:
         for axis in axes:
@@ -112,8 +127,19 @@ def trivial_group(order: int) -> Group:
     return group(order, ())
 
 
-def closure(order: int, generators: Iterable[Signed]) -> tuple[Signed, ...]:
+def closure(order: int, generators: Sequence[Signed]) -> tuple[Signed, ...]:
     """All products of the generators, sorted; BudgetError beyond 5040."""
+    found = _within(order, generators, _LARGEST)
+    if found is None:
+        raise BudgetError(
+            f"more than {_LARGEST} exchanges of its {order} axes leave a tensor as it is, up to sign: too many to list; "
+            "take a lower order"
+        )
+    return found
+
+
+def _within(order: int, generators: Sequence[Signed], limit: int) -> tuple[Signed, ...] | None:
+    """All products of the generators, sorted; None for more than `limit`."""
     identity: Signed = (tuple(range(order)), 1)
     found: set[Signed] = {identity}
     frontier: list[Signed] = [identity]
@@ -124,11 +150,23 @@ def closure(order: int, generators: Iterable[Signed]) -> tuple[Signed, ...]:
             if new not in found:
                 found.add(new)
                 frontier.append(new)
-        if len(found) > _LARGEST:
-            raise BudgetError(
-                f"a symmetry group with more than {_LARGEST} elements on {order} axes; declare exchanges of sets of axes"
-            )
+        if len(found) > limit:
+            return None
     return tuple(sorted(found))
+
+
+def _listed(order: int, generators: Sequence[Signed]) -> tuple[Signed, ...]:
+    """A subgroup of at most 720 elements, of the generators that move the fewest axes; BudgetError if one has a sign."""
+    if any(sign < 0 for _, sign in generators):
+        return closure(order, generators)
+    kept: list[Signed] = []
+    elements: tuple[Signed, ...] = ()
+    for generator in sorted(generators, key=lambda g: (sum(a != p for a, p in enumerate(g[0])), g)):
+        larger = _within(order, [*kept, generator], _LISTED)
+        if larger is not None:
+            kept.append(generator)
+            elements = larger
+    return elements
 
 
 def _blocks(order: int, elements: set[Permutation]) -> tuple[tuple[int, ...], ...] | None:
