@@ -268,6 +268,8 @@ def test_bad_input() -> None:
         Expectation(x, x, mu, tg.Variable("S", n=n, k=n), {"n": "j"})
     with pytest.raises(EdgeError, match="the mean of x has the edges k, x has n; rename them"):
         Expectation(x, x, tg.Variable("mu", k=n))
+    with pytest.raises(EdgeError, match="the deviation of x has an edge 'k', x has n"):
+        Expectation.gaussian(x, x, mu, tg.Variable("s", k=n))
     with pytest.raises(FactError, match="the law of x contains x itself"):
         expand(Expectation(x, x, x))
     claim = parse_claim("grad(E[x](relu(a @ x)), S) = S", LET, NORMAL)

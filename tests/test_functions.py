@@ -403,6 +403,8 @@ def test_collect_gives_the_polynomial_back() -> None:
         (lambda: F.sum(X, ["i", "i"]), "the edge 'i' is named twice"),
         (lambda: F.prod(X, "q"), "there is no edge 'q'"),
         (lambda: F.softmax(X, "q"), "there is no edge 'q'"),
+        (lambda: F.sum(3), "3 is no tensor, so it has no edges"),
+        (lambda: F.inverse(3), "3 is no tensor, so it has no edges"),  # type: ignore[arg-type]
         (lambda: F.softmax(X), "softmax needs dim=, the edge along which it acts, since the tensor has several: i, j"),
         (lambda: F.log_softmax(T), "log_softmax needs dim="),
         (lambda: F.cross_entropy(X, X), "cross_entropy needs dim="),
@@ -522,3 +524,10 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert np.float64(0.1) * X == 0.1 * X
     with pytest.raises(tg.ValueMismatchError, match=r"axis 0 \(i\) of q has size 4, declared is 3"):
         tg.evaluate(tg.Variable("q", i=3), {"q": torch.ones(4)})
+
+
+def test_a_number_to_the_power_of_a_tensor() -> None:
+    t = 2**b
+    value = torch.tensor([0.5, -1.0, 2.0])
+    assert torch.allclose(tg.evaluate(t, {"b": value}), 2**value)
+    assert torch.allclose(tg.evaluate(F.sum(t).grad(b).simplify(), {"b": value}), 2**value * np.log(2))

@@ -12,8 +12,14 @@ Dim = Any
 """One edge (a name, or the symbol it is called after), several, or None for all."""
 
 
+def _require_tensor(t: object) -> None:
+    if not isinstance(t, Tensor):
+        raise EdgeError(f"{t!r} is no tensor, so it has no edges: make a Variable, and give its value to evaluate")
+
+
 def chosen(t: Tensor, dim: Dim) -> tuple[str, ...]:
     """The edges of `t` that `dim` names, in the order given; EdgeError for one that is not there."""
+    _require_tensor(t)
     if dim is None:
         return t.edges
     listed = [dim] if isinstance(dim, str) or not isinstance(dim, Iterable) else list(dim)
@@ -51,6 +57,7 @@ def shared(edges: Iterable[str], t: Tensor, what: str) -> None:
 
 def rows_and_columns(t: Tensor, dims: Sequence[Dim] | None, what: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The row group and the column group of `t`: those of `dims=(rows, columns)`, else its two edges."""
+    _require_tensor(t)
     if dims is None:
         if t.order != 2:
             found = ", ".join(t.edges) or "none"

@@ -186,6 +186,11 @@ class Tensor:
 
         return power(self, exponent)
 
+    def __rpow__(self, base: TensorLike) -> Tensor:
+        from tensorgrad.tensor.arithmetic import tensor
+
+        return tensor(base) ** self
+
     def __eq__(self, other: object) -> bool:
         """Equality of tensors with the same edge names: one canonical diagram (bound names, factor order do not count)."""
         if not isinstance(other, Tensor):

@@ -86,9 +86,13 @@ class Expectation(Tensor):
         >>> print(Expectation.gaussian(x @ x, x, mu=1, std=2).simplify())
         5*n
         """
+        deviation = tensor(std)
+        for edge in deviation.edges:
+            if edge not in x.edges:
+                raise EdgeError(f"the deviation of {x.name} has an edge {edge!r}, {x.name} has {names_of(x.edges)}")
         mean = None if mu is None else broadcast(tensor(mu), x.sizes)
         names = _second(x.edges)
-        scale = power(tensor(std), 2)
+        scale = power(deviation, 2)
         return cls(t, x, mean, Product((scale, *_identity(x, names)), (*x.edges, *names)))
 
     def _set(self, *fields: Any) -> None:
