@@ -72,12 +72,40 @@ def cross_entropy_hessian() -> object:
     return F.cross_entropy(x, y).grad(x).grad(x).simplify()
 
 
+def quadratic_form(power: int) -> Callable[[], object]:
+    """E[(x' A x)^k] of a normal x with mean 0 and covariance S."""
+    text = f"E[x]((x @ A @ x) ** {power})"
+    let = "x : n ; A : n n symmetric ; S : n n pd"
+    return lambda: tg.simplify(text, let=let, if_="x ~ N(zeros[n], S)").tensor
+
+
+def wishart(power: int) -> Callable[[], object]:
+    """E[tr((G G')^k)] of a matrix of independent standard normal entries."""
+    G = tg.Variable("G", i="n", j="m")
+    square = G @ G.rename(i="k")
+    product = square
+    for _ in range(power - 1):
+        product = product.rename(k="l") @ square.rename(i="l")
+    return lambda: tg.Expectation(F.trace(product), G).simplify()
+
+
+def gaussian_loss() -> object:
+    """E[||X W - Y||^2] of a Gaussian W with any covariance."""
+    X, Y, W = tg.Variable("X", b="b", x="x"), tg.Variable("Y", b="b", y="y"), tg.Variable("W", x="x", y="y")
+    mean, covariance = tg.Variable("M", x="x", y="y"), tg.Variable("C", x="x", y="y", u="x", v="y")
+    error = X @ W - Y
+    return tg.Expectation(error @ error, W, mean, covariance, {"x": "u", "y": "v"}).simplify()
+
+
 BENCHMARKS: dict[str, tuple[Callable[[], object], float | None]] = {
     **{f"gradient of a tanh network, {k} layers": (perceptron(k), 1.0 if k <= 5 else None) for k in range(1, 9)},
     **{f"all gradients as a program, {k} layers": (perceptron_all(k), None) for k in (2, 4, 8)},
     "attention block, value and all gradients": (attention_block, 2.0),
     "gradient of tr(A^16)": (trace_of_power, 0.2),
     "Hessian of cross entropy": (cross_entropy_hessian, 0.3),
+    **{f"E[(x' A x)^{k}]": (quadratic_form(k), 1.0 if k <= 3 else None) for k in range(1, 7)},
+    **{f"E[tr((G G')^{k})]": (wishart(k), None) for k in range(1, 5)},
+    "E[||X W - Y||^2], Gaussian W": (gaussian_loss, None),
 }
 
 
