@@ -82,6 +82,8 @@ def plan_together(contractions: Sequence[Contraction], constant: frozenset[int] 
     current = [_replanned(c, p, weights) for c, p in zip(contractions, plain, strict=True)]
     # The cheap ones go first: what the dear ones compute is there for them to use.
     ascending = sorted(range(len(contractions)), key=lambda k: plain[k].flops)
+    computed = [_computed(c, p) for c, p in zip(contractions, current, strict=True)]
+    times = Counter(h for handles in computed for h in handles)
     for _ in range(ROUNDS + 1):
         total = together(contractions, current, free)
         if total < cost:
@@ -89,9 +91,11 @@ def plan_together(contractions: Sequence[Contraction], constant: frozenset[int] 
         current = list(current)
         for k in ascending:
             contraction = contractions[k]
-            others = {h for j, c in enumerate(contractions) if j != k for h in _computed(c, current[j])} | owners
-            prices = {h: 0.0 if h in others else 1.0 for h in shared}
+            times.subtract(computed[k])
+            prices = {h: 0.0 if times[h] or h in owners else 1.0 for h in shared}
             current[k] = _replanned(contraction, plain[k], prices)
+            computed[k] = _computed(contraction, current[k])
+            times.update(computed[k])
     return best
 
 
