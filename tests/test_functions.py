@@ -403,6 +403,7 @@ def test_collect_gives_the_polynomial_back() -> None:
         (lambda: F.sum(X, ["i", "i"]), "the edge 'i' is named twice"),
         (lambda: F.prod(X, "q"), "there is no edge 'q'"),
         (lambda: F.softmax(X, "q"), "there is no edge 'q'"),
+        (lambda: tg.Variable("x", facts=3), "an edge of this name goes through edges={'facts': 3}"),  # type: ignore[arg-type]
         (lambda: F.sum(3), "3 is no tensor, so it has no edges"),
         (lambda: F.inverse(3), "3 is no tensor, so it has no edges"),  # type: ignore[arg-type]
         (lambda: F.softmax(X), "softmax needs dim=, the edge along which it acts, since the tensor has several: i, j"),

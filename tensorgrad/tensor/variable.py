@@ -42,6 +42,11 @@ class Variable(Tensor):
     ) -> None:
         if not name.isidentifier():
             raise EdgeError(f"{name!r} is not a variable name: use a Python identifier")
+        for word, given in (("facts", facts), ("equations", equations)):
+            if not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise EdgeError(
+                    f"{word}={given!r} states no {word} of {name}; an edge of this name goes through edges={{{word!r}: {given!r}}}"
+                )
         pairs: list[tuple[str, SizeLike]] = []
         for symbol in symbols:
             if isinstance(symbol, int):
