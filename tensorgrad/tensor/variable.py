@@ -45,7 +45,8 @@ class Variable(Tensor):
         for word, given in (("facts", facts), ("equations", equations)):
             if not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise EdgeError(
-                    f"{word}={given!r} states no {word} of {name}; an edge of this name goes through edges={{{word!r}: {given!r}}}"
+                    f"{word}={given!r} states no {word} of {name}; an edge of this name goes through "
+                    f"edges={{{word!r}: {given!r}}}"
                 )
         pairs: list[tuple[str, SizeLike]] = []
         for symbol in symbols:
