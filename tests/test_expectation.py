@@ -216,6 +216,20 @@ def test_values_of_a_covariance_must_be_symmetric() -> None:
     assert float(tg.evaluate(t, {"S": [[1.0, 0.5], [0.5, 2.0]]})) == 3.0
     with pytest.raises(ValueMismatchError, match="the value of S is no covariance of x"):
         tg.evaluate(t, {"S": [[1.0, 0.5], [0.0, 2.0]]})
+    with pytest.raises(
+        ValueMismatchError, match="the value of S is no covariance of x: it has the negative variance -2"
+    ):
+        tg.evaluate(t, {"S": [[1.0, 0.5], [0.5, -2.0]]})
+    z, v = tg.Variable("z"), tg.Variable("v")
+    with pytest.raises(
+        ValueMismatchError, match="the value of v is no covariance of z: it has the negative variance -1"
+    ):
+        tg.evaluate(Expectation(z * z, z, 0, v), {"v": -1.0})
+    X = tg.Variable("X", i=1, j=2)
+    turned = Expectation(tg.F.sum(X) ** 2, X, None, tg.Variable("C", l=2, i=1, k=1, j=2), {"i": "k", "j": "l"})
+    assert float(tg.evaluate(turned, {"C": [[[[1.0, 0.5]]], [[[0.5, 2.0]]]]})) == 4.0
+    with pytest.raises(ValueMismatchError, match="the value of C is no covariance of X: exchanging"):
+        tg.evaluate(turned, {"C": [[[[1.0, 0.5]]], [[[0.0, 2.0]]]]})
 
 
 n, m = tg.symbols("n m")

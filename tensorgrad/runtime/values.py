@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tensorgrad.calculus.covariance import bare, places_in
 from tensorgrad.errors import ValueMismatchError
 from tensorgrad.numeric import holds
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Expectation, Rename, Tensor, Variable, walk
+from tensorgrad.tensor import Expectation, Tensor, Variable, walk
 
 if TYPE_CHECKING:
     import torch
@@ -40,25 +42,36 @@ def to_torch(variables: Sequence[Variable], given: Mapping[str, Any]) -> dict[st
 
 
 def require_covariances(t: Tensor, given: Mapping[str, Any]) -> None:
-    """ValueMismatchError for the value of a covariance in `t` that changes when its two halves are exchanged."""
+    """ValueMismatchError for the value of a covariance in `t` that no law has.
+
+    That is one which changes when its two halves are exchanged, or one with a negative variance.
+    """
     import torch
 
     for node in walk(t):
         if not isinstance(node, Expectation) or node.law is None or node.law.kind == "iid":
             continue
-        covariance = node.law.parameters[1]
-        while isinstance(covariance, Rename):
-            covariance = covariance.tensor
-        if not isinstance(covariance, Variable) or covariance.name not in given:
+        parameter, half = node.law.parameters[1], node.law.parameters[1].order // 2
+        covariance = bare(parameter)
+        if covariance is None or covariance.name not in given:
             continue
-        value, half = torch.as_tensor(given[covariance.name]), covariance.order // 2
-        if value.dim() != covariance.order or value.shape[:half] != value.shape[half:]:
+        value = torch.as_tensor(given[covariance.name])
+        if value.dim() != covariance.order:
             continue  # the shape is refused elsewhere, with the declaration
+        value = value.permute(places_in(parameter, covariance)) if half else value
+        if value.shape[:half] != value.shape[half:]:
+            continue
         other = value.permute(*range(half, 2 * half), *range(half)) if half else value
         if not torch.allclose(value.double(), other.double(), rtol=1e-5, atol=1e-8):
             raise ValueMismatchError(
                 f"the value of {covariance.name} is no covariance of {node.variable.name}: exchanging its two halves "
                 "changes it"
+            )
+        variances = value.reshape(math.prod(value.shape[:half]), -1).diagonal()
+        if bool((variances < 0).any()):
+            raise ValueMismatchError(
+                f"the value of {covariance.name} is no covariance of {node.variable.name}: it has the negative variance "
+                f"{float(variances.min()):g}"
             )
 
 
