@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Application, Handle, Legs, Ref
+from tensorgrad.diagram.surds import logarithm
 from tensorgrad.diagram.symmetry import Signed, even, swap
 from tensorgrad.diagram.tiles import embedded, slabs
 from tensorgrad.function import FUNCTIONS, Function
@@ -74,8 +75,8 @@ def _general(store: Store, function: Function, args: Sequence[tuple[Ref, Sequenc
     for k in range(len(call.args)):
         _strip_fused(store, call, k)
         _strip_broadcast(store, call, k)
-    if function.name == "pow" and call.args[0][0] != args[0][0]:
-        decided = _power_of_stripped(store, call)
+    if function.name in ("pow", "log") and call.args[0][0] != args[0][0]:
+        decided = _of_stripped(store, call)
         if decided is not None:
             return decided
     handle, batch_order, swapped = _node(store, call)
@@ -100,13 +101,10 @@ def _tile_by_tile(store: Store, function: Function, args: Sequence[tuple[Ref, Se
     return None
 
 
-def _power_of_stripped(store: Store, call: Call) -> Ref | None:
-    """What is left of a power without broadcast axes may be decided by structure: 1 ** n of ones ** n."""
-    from tensorgrad.diagram.powers import power
-
-    (base, labels), (exponent, exponent_labels) = call.args
-    value = store.constant_value(store.resolve(exponent)[0]) if not exponent_labels else None
-    decided = power(store, base, value) if value is not None and not call.function.derivative else None
+def _of_stripped(store: Store, call: Call) -> Ref | None:
+    """What is left of a function without broadcast axes may be decided by structure: 1 ** n of ones ** n."""
+    labels = call.args[0][1]
+    decided = None if call.function.derivative else _decided(store, call)
     if decided is None:
         return None
     legs = [0] * len(labels)
@@ -116,12 +114,25 @@ def _power_of_stripped(store: Store, call: Call) -> Ref | None:
     return store.network(call.draft)
 
 
+def _decided(store: Store, call: Call) -> Ref | None:
+    from tensorgrad.diagram.powers import power
+
+    base, *rest = call.args
+    if not rest:
+        return None if base[1] else logarithm(store, store.resolve(base[0])[0])
+    ((exponent, labels),) = rest
+    value = store.constant_value(store.resolve(exponent)[0]) if not labels else None
+    return power(store, base[0], value) if value is not None else None
+
+
 def _structural(
     store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[int]]], groups: Sequence[int]
 ) -> Ref | None:
-    """Powers with a known exponent, which are structure (or `pow` nodes in one form)."""
+    """Powers with a known exponent and logarithms of numbers, which are structure (or `pow` nodes in one form)."""
     if function.derivative or not function.known:
         return None
+    if function.name == "log":
+        return None if args[0][1] else logarithm(store, store.resolve(args[0][0])[0])
     if function.name == "sqrt":
         (ref, labels) = args[0]
         return make_power(store, _by_labels(ref, labels), HALF)

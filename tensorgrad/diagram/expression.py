@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
+from tensorgrad.diagram.numbers import one_logarithm, one_number, square_root
+from tensorgrad.function import FUNCTIONS
 from tensorgrad.sizes import ONE, Poly
 from tensorgrad.tensor import Apply, Delta, Flat, Product, Rename, Scalar, Sum, Tensor, Unit, Zero, renamed, walk
 
@@ -114,7 +116,8 @@ class Expressions:
             length = 1 if isinstance(source, Poly) else node.groups[source]
             produced.append(tuple(names[start : start + length]))
             start += length
-        result = Apply(node.function, args, acted, tuple(produced))
+        root = square_root(args) if node.function is FUNCTIONS["pow"] else None
+        result = Apply(node.function, args, acted, tuple(produced)) if root is None else root
         return result if result.edges == names else Product((result,), names)
 
     def _network(self, node: Network, names: tuple[str, ...]) -> Tensor:
@@ -137,7 +140,7 @@ class Expressions:
             positions = [names[p] for p, e in enumerate(node.boundary) if e == edge]
             if len(positions) > 1 or (positions and edge not in touched):
                 factors.append(Delta(dim, *positions))
-        factors = _one_number(factors)
+        factors = one_number(factors)
         return Product(factors, names) if len(factors) != 1 or factors[0].edges != names else factors[0]
 
     def _sign(self, node: Network) -> tuple[Poly, int]:
@@ -171,6 +174,8 @@ class Expressions:
                 term = Product((Scalar(coefficient), term), term.edges)
             weights.append(coefficient.number if coefficient.is_constant else Fraction(1))
             terms.append(term if term.edges == names else Product((term,), names))
+        if not names:
+            terms, weights = one_logarithm(terms, weights)
         return _readable(terms, weights)
 
 
@@ -228,17 +233,6 @@ def _negated(t: Tensor, outermost: bool = True) -> Tensor:
         else:
             new = renamed(new, node.edges)
     return new
-
-
-def _one_number(factors: list[Tensor]) -> list[Tensor]:
-    """The factors with those that are numbers multiplied: a number may be an operand, as it was found to be one."""
-    numbers = [f for f in factors if isinstance(f, Scalar)]
-    if len(numbers) < 2:
-        return factors
-    value = ONE
-    for number in numbers:
-        value = value * number.value
-    return [Scalar(value), *(f for f in factors if not isinstance(f, Scalar))]
 
 
 def _flat(node: Network, legs: Sequence[int], edge_names: Sequence[str]) -> list[Tensor]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tensorgrad.diagram import surds
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Ref
 from tensorgrad.sizes import ONE, Poly
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 
 _MOST_BITS = 4096
-_LARGEST_ROOTED = 1 << 52
 _MOST_FACTORS = 64
 
 
@@ -69,6 +68,7 @@ def merge_powers(store: Store, draft: Draft) -> None:
         repeated = repeated or len(members) > 1 or exponent is not ONE
     if repeated:
         _replace(store, draft, groups, exponents)
+    surds.merge_roots(store, draft)
 
 
 def _as_power(store: Store, handle: int, legs: Sequence[int]) -> tuple[int, tuple[int, ...], Poly]:
@@ -162,31 +162,14 @@ def power(store: Store, base: Ref, exponent: Poly) -> Ref | None:
             return None
     if value is ONE:
         return store.constant(ONE)
-    root = _root_of(value, exponent) if value is not None else None
+    root = surds.root(store, handle, exponent.number) if exponent.is_constant and not dims else None
     if root is not None:
-        return store.constant(root)
+        return root
     if is_natural(exponent) and exponent.is_constant and exponent.number <= LARGEST_COPIES:
         return _copies(store, (handle, perm), int(exponent.number))
     if not is_integer(exponent):
         return None
     return _power_of_power(store, (handle, perm), exponent) or _power_of_product(store, (handle, perm), exponent)
-
-
-def _root_of(value: Poly, exponent: Poly) -> Poly | None:
-    """4 ** (1/2) = 2, (8/27) ** (2/3) = 4/9: a number to a fraction where that is rational."""
-    if not (value.is_constant and exponent.is_constant and value.number > 0):
-        return None
-    times, degree = exponent.number.numerator, exponent.number.denominator
-    if not is_short(value, times) or degree > _MOST_FACTORS:
-        return None
-    above, below = (_whole_root(part, degree) for part in (value.number.numerator, value.number.denominator))
-    return Poly.constant(Fraction(above, below) ** times) if above and below else None
-
-
-def _whole_root(number: int, degree: int) -> int | None:
-    """The whole root of a number small enough that floating point finds it."""
-    guess = round(number ** (1 / degree)) if number < _LARGEST_ROOTED else 0
-    return guess if guess**degree == number else None
 
 
 def _ones(store: Store, dims: Sequence[Poly]) -> Ref:
@@ -202,18 +185,29 @@ def _copies(store: Store, base: Ref, times: int) -> Ref:
 
 
 def _power_of_power(store: Store, base: Ref, exponent: Poly) -> Ref | None:
-    """(b**k)**e = b**(k*e) for integers k, e, not both negative."""
+    """(b**k)**e = b**(k*e) for integers k, e, not both negative, and for an integer e where no root is undone: 1 / sqrt(x)."""
     inner = store.power_of(base[0])
     if inner is None:
         return None
     first = store.constant_value(inner.args[1][0])
-    if first is None or not is_integer(first) or not (is_natural(first) or is_natural(exponent)):
+    if first is None or not (_stays_defined(first, exponent) or _stays_root(first, exponent)):
         return None
     from tensorgrad.diagram.applications import make_power
 
     handle, labels = inner.args[0]
     result = make_power(store, (handle, tuple(range(len(labels)))), first * exponent)
     return result[0], tuple(result[1][_position(labels, p)] for p in base[1])
+
+
+def _stays_defined(first: Poly, exponent: Poly) -> bool:
+    return is_integer(first) and (is_natural(first) or is_natural(exponent))
+
+
+def _stays_root(first: Poly, exponent: Poly) -> bool:
+    """Whether x**first and x**(first * exponent) are both roots: then both powers are defined for the same x."""
+    if not (first.is_constant and exponent.is_constant):
+        return False
+    return first.number > 0 and (first.number * exponent.number).denominator != 1
 
 
 def _position(labels: Sequence[int], batch: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tensorgrad.diagram.powers import is_natural
+from tensorgrad.diagram.powers import is_natural, is_positive
 from tensorgrad.function import FUNCTIONS
 from tensorgrad.sizes import Poly
 from tensorgrad.tensor import Apply, Fact, Product, Rename, Scalar, Tensor, align, postorder
@@ -54,12 +54,26 @@ def _needed(node: Apply) -> Assumption | None:
     if node.function.name == "tan":
         return Assumption(Fact("nonzero"), Apply(FUNCTIONS["cos"], (argument,)))
     fact = _needed_by_power(node) if node.function.name in ("pow", "matpow") else node.function.domain
-    if not fact or (fact == "invertible" and len(argument.edges) != 2):
+    if not fact or (fact == "invertible" and len(argument.edges) != 2) or _is_positive_number(argument):
         return None
     if fact == "invertible":
         groups = node.acted[0]
         argument = align(argument, tuple(e for group in groups for e in group))
     return Assumption(Fact(fact), argument)
+
+
+def _is_positive_number(t: Tensor) -> bool:
+    """Whether it is plain that a tensor is a positive number: 6, n, 2 * sqrt(3)."""
+    match t:
+        case Scalar():
+            return is_positive(t.value)
+        case Product():
+            return not t.order and all(_is_positive_number(f) for f in t.factors)
+        case Apply():
+            root = t.function.name in ("sqrt", "pow") and not t.function.derivative
+            return root and not t.order and all(_is_positive_number(a) for a in t.args)
+        case _:
+            return False
 
 
 def _exponent(node: Apply) -> Poly | None:

@@ -10,7 +10,7 @@ from tensorgrad.notation.net import Net, net_of
 from tensorgrad.notation.product_text import Order, Printing, all_ones, weighted
 from tensorgrad.notation.text import Text, call, index, poly, product, raised, summed
 from tensorgrad.notation.tiling import embedding_text
-from tensorgrad.sizes import MINUS_ONE, ONE
+from tensorgrad.sizes import ONE
 from tensorgrad.tensor import (
     Apply,
     Convolution,
@@ -337,16 +337,17 @@ def _restricted(t: Tensor, letters: Letters) -> dict[str, str]:
 
 def _power(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str]) -> Printing:
     base, exponent = t.args
-    low = yield (indexed(printer, base, _restricted(base, letters), taken) if base.order else printer.scalar(base))
-    high = yield (
-        indexed(printer, exponent, _restricted(exponent, letters), taken)
-        if exponent.order
-        else printer.scalar(exponent)
-    )
-    over, _ = printer.divisor(t)
-    if not over and isinstance(exponent, Scalar):
-        return product(ONE, [], [low if exponent.value is MINUS_ONE else raised(low, poly(-exponent.value))])
+    over, below = printer.divisor(t)
+    if not over:
+        text = yield _within(printer, below, letters, taken)
+        return product(ONE, [], [text])
+    low = yield _within(printer, base, letters, taken)
+    high = yield _within(printer, exponent, letters, taken)
     return raised(low, high)
+
+
+def _within(printer: Printer, t: Tensor, letters: Letters, taken: frozenset[str]) -> Printing:
+    return (yield (indexed(printer, t, _restricted(t, letters), taken) if t.order else printer.scalar(t)))
 
 
 def _derivative(printer: Printer, t: Derivative, letters: Letters, taken: frozenset[str], top: bool) -> Printing:

@@ -18,7 +18,7 @@ from tensorgrad.notation.text import (
     transposed,
 )
 from tensorgrad.notation.tiling import embedding_text, tiles_text
-from tensorgrad.sizes import MINUS_ONE, ONE
+from tensorgrad.sizes import ONE
 from tensorgrad.tensor import (
     Apply,
     Convolution,
@@ -202,25 +202,31 @@ def _norm(printer: Printer, t: Apply) -> Printing:
     inner = t.args[0]
     if t.function.name != "sqrt" or not isinstance(inner, Product) or inner.edges or t.function.derivative:
         return None
-    if len(inner.factors) != 2 or inner.factors[0] is not inner.factors[1]:
+    if len(inner.factors) != 2 or not _same(*inner.factors):
         return None
     x = inner.factors[0]
     text = yield positional(printer, x, x.edges)
     return call("norm", text.s) if text is not None else None
 
 
+def _same(x: Tensor, y: Tensor) -> bool:
+    """Whether two tensors are one object, perhaps under the same names twice."""
+    if isinstance(x, Rename) and isinstance(y, Rename):
+        return x.tensor is y.tensor and x.edges == y.edges
+    return x is y
+
+
 def _power(printer: Printer, t: Apply, order: Order) -> Printing:
     base, exponent = t.args
     if exponent.order and base.order and set(base.edges) != set(exponent.edges):
         return None
+    over, below = printer.divisor(t)
+    if not over:
+        text = yield (positional(printer, below, order) if below.order else printer.scalar(below))
+        return product(ONE, [], [text]) if text is not None else None
     low = yield (positional(printer, base, order) if base.order else printer.scalar(base))
     high = yield (positional(printer, exponent, order) if exponent.order else printer.scalar(exponent))
-    if low is None or high is None:
-        return None
-    over, _ = printer.divisor(t)
-    if not over and isinstance(exponent, Scalar):
-        return product(ONE, [], [low if exponent.value is MINUS_ONE else raised(low, poly(-exponent.value))])
-    return raised(low, high)
+    return raised(low, high) if low is not None and high is not None else None
 
 
 def _derivative(printer: Printer, t: Derivative, order: Order) -> Printing:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from fractions import Fraction
 from typing import Any
 
 from tensorgrad.errors import UnsupportedError
+from tensorgrad.function import FUNCTIONS
 from tensorgrad.notation.goal import sizes_said
 from tensorgrad.notation.index_text import fresh, indexed, ordered
 from tensorgrad.notation.matrix_text import positional
@@ -33,20 +35,21 @@ class Printer:
         self._powers: dict[int, Tensor] = {}
 
     def divisor(self, node: Tensor) -> tuple[bool, Tensor]:
-        """(True, x) for a factor x; (False, x) for a factor 1 / x, which is a power with a negative whole exponent."""
+        """(True, x) for a factor x; (False, x) for a factor 1 / x, which is a power with a negative exponent."""
         if not isinstance(node, Apply) or node.function.name != "pow" or set(node.edges) != set(node.args[0].edges):
             return True, node
         exponent = node.args[1]
         if not isinstance(exponent, Scalar) or not exponent.value.is_constant:
             return True, node
         k = exponent.value.number
-        if k >= 0 or k.denominator != 1:
+        if k >= 0:
             return True, node
         if k == -1:
             return False, node.args[0]
         found = self._powers.get(id(node))
         if found is None:
-            found = self._powers[id(node)] = power(node.args[0], -k)
+            root = Apply(FUNCTIONS["sqrt"], node.args[:1])
+            found = self._powers[id(node)] = root if k == Fraction(-1, 2) else power(node.args[0], -k)
         return False, found
 
     def identity(self, dim: Poly) -> Text:
