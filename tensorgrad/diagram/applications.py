@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.draft import FLAT, Draft
 from tensorgrad.diagram.nodes import Application, Handle, Legs, Ref
+from tensorgrad.diagram.powers import is_positive, power
 from tensorgrad.diagram.surds import logarithm
 from tensorgrad.diagram.symmetry import Signed, even, swap
 from tensorgrad.diagram.tiles import embedded, slabs
 from tensorgrad.function import FUNCTIONS, Function
-from tensorgrad.sizes import MINUS_ONE, ONE, Poly
+from tensorgrad.sizes import MINUS_ONE, ONE, ZERO, Poly
 
 if TYPE_CHECKING:
     from tensorgrad.diagram.store import Store
+
+OF_NUMBERS = ("log", "abs", "sign", "step", "relu")
+"""Functions of which it is known what they are of a number."""
 
 HALF = Poly.constant(Fraction(1, 2))
 
@@ -47,8 +51,6 @@ def apply(
 
 def make_power(store: Store, base: Ref, exponent: Poly) -> Ref:
     """base ** exponent, entry by entry."""
-    from tensorgrad.diagram.powers import power
-
     decided = power(store, base, exponent)
     if decided is not None:
         return decided
@@ -75,7 +77,7 @@ def _general(store: Store, function: Function, args: Sequence[tuple[Ref, Sequenc
     for k in range(len(call.args)):
         _strip_fused(store, call, k)
         _strip_broadcast(store, call, k)
-    if function.name in ("pow", "log") and call.args[0][0] != args[0][0]:
+    if function.name in ("pow", *OF_NUMBERS) and call.args[0][0] != args[0][0]:
         decided = _of_stripped(store, call)
         if decided is not None:
             return decided
@@ -115,14 +117,25 @@ def _of_stripped(store: Store, call: Call) -> Ref | None:
 
 
 def _decided(store: Store, call: Call) -> Ref | None:
-    from tensorgrad.diagram.powers import power
-
     base, *rest = call.args
     if not rest:
-        return None if base[1] else logarithm(store, store.resolve(base[0])[0])
+        return None if base[1] else _of_number(store, call.function, base[0])
     ((exponent, labels),) = rest
     value = store.constant_value(store.resolve(exponent)[0]) if not labels else None
     return power(store, base[0], value) if value is not None else None
+
+
+def _of_number(store: Store, function: Function, number: Ref) -> Ref | None:
+    """A function of a number of order 0 where that is one, or is made of logarithms of primes; None where it stays."""
+    handle = store.resolve(number)[0]
+    if function.name == "log":
+        return logarithm(store, handle)
+    value = store.constant_value(handle)
+    if value is None or not (is_positive(value) or is_positive(-value) or not value):
+        return None
+    sign = Poly.constant(is_positive(value) - is_positive(-value))
+    step = sign if is_positive(value) else ZERO
+    return store.constant({"abs": sign * value, "sign": sign, "step": step, "relu": step * value}[function.name])
 
 
 def _structural(
@@ -131,8 +144,8 @@ def _structural(
     """Powers with a known exponent and logarithms of numbers, which are structure (or `pow` nodes in one form)."""
     if function.derivative or not function.known:
         return None
-    if function.name == "log":
-        return None if args[0][1] else logarithm(store, store.resolve(args[0][0])[0])
+    if function.name in OF_NUMBERS:
+        return None if args[0][1] else _of_number(store, function, args[0][0])
     if function.name == "sqrt":
         (ref, labels) = args[0]
         return make_power(store, _by_labels(ref, labels), HALF)

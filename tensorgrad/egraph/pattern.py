@@ -171,6 +171,9 @@ def compile_rewrite(rewrite: Rewrite, ids: FunctionIds, fact_ids: Mapping[str, i
     store = Store()
     root = insert(store, rewrite.left)
     node = store.nodes[root[0]]
+    if rewrite.concludes is not None and isinstance(node, Network) and _is_scaled_total(store, node):
+        root = _opened(store, root, node)
+        node = store.nodes[root[0]]
     if rewrite.concludes is None and isinstance(node, Network) and _is_scaled_total(store, node):
         inverse = Scalar(node.coefficient.inverse())
         left, right = rewrite.left, rewrite.right
@@ -247,6 +250,16 @@ def _is_scaled_total(store: Store, node: Network) -> bool:
         return False
     child, legs = node.operands[0]
     return isinstance(store.nodes[child], Total) and sorted(legs) == sorted(node.boundary)
+
+
+def _opened(store: Store, root: Ref, node: Network) -> Ref:
+    """A number times a sum as the sum of its multiples, which is how it is looked for: `p - 1` for `-(1 - p)`."""
+    child, legs = node.operands[0]
+    total = store.nodes[child]
+    assert isinstance(total, Total)
+    scaled = Total(tuple((node.coefficient * c, h, perm) for c, h, perm in total.terms), total.dims)
+    handle = store.add(("opened", child, node.coefficient), scaled, store.dims[child], store.group_of(child).generators)
+    return handle, tuple(legs.index(node.boundary[p]) for p in root[1])
 
 
 def _is_fused_application(store: Store, node: Network) -> bool:

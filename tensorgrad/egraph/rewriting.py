@@ -249,12 +249,16 @@ class Rewriter:
         # Edges inside the part that is cut out are gone: size 1, so that closing them adds no factor.
         edges = draft.edges(d if e in left else ONE for e, d in enumerate(node.dims))
         draft.operands = [(h, [edges[e] for e in legs]) for h, legs in kept]
-        legs = [edges[found.edges[e]] for e in pattern_node.boundary] + [edges[e] for e in found.lifted]
+        draft.boundary = [edges[e] for e in node.boundary]
+        legs = [edges[found.edges[e]] for e in pattern_node.boundary]
+        for e in set(pattern_node.boundary):
+            if pattern_node.boundary.count(e) == 2 and found.edges[e] not in found.lifted:
+                _part(draft, legs, edges[found.edges[e]])
+        legs += [edges[e] for e in found.lifted]
         by_axis = [0] * len(legs)
         for a, p in enumerate(ref[1]):
             by_axis[p] = legs[a]
         draft.operands.append((ref[0], by_axis))
-        draft.boundary = [edges[e] for e in node.boundary]
         return self.graph.network(draft)
 
 
@@ -267,6 +271,17 @@ class Place:
     found: Found | None
     chosen: tuple[int, ...] = ()
     scale: Poly = ONE
+
+
+def _part(draft: Draft, legs: list[int], edge: int) -> None:
+    """The two axes that a result has on one edge go to the edge's two other ends, if there are two: diag(d) is a matrix."""
+    operands = [(h, list(ls)) for h, ls in draft.operands]
+    ends = [(ls, a) for ls in (*(ls for _, ls in operands), draft.boundary) for a, e in enumerate(ls) if e == edge]
+    if len(ends) != 2 or legs.count(edge) != 2:
+        return
+    where, a = ends[1]
+    where[a] = legs[len(legs) - 1 - legs[::-1].index(edge)] = draft.edge(draft.dims[edge])
+    draft.operands[:] = operands
 
 
 def _network(graph: EGraph, member: Handle) -> Network:
