@@ -53,7 +53,7 @@ class Function:
     @property
     def square(self) -> bool:
         """Whether its two acted groups must have the same sizes."""
-        return self.acts[:1] == (2,) and self.name != "pinv"
+        return self.acts[:1] == (2,) and self.name not in ("pinv", "rank")
 
     @property
     def own_sizes(self) -> bool:
@@ -149,6 +149,8 @@ _DECLARED = (
     _matrix("sqrtm", meaning.principal("sqrtm", lambda np, v: np.sqrt(v)), (0, 1), 30),
     _matrix("matpow", meaning.matpow, (0, 1), 4, acts=(2, 0)),
     Function("cholesky", (2,), (0, 1), "", "pd", (Fraction(1, 3), 3), meaning=meaning.cholesky),
+    Function("eigvals", (2,), (0,), "invariant", "symmetric", (Fraction(4, 3), 3), meaning=meaning.eigenvalues),
+    _matrix("rank", meaning.rank, (), 4),
     _matrix("det", meaning.det, (), Fraction(2, 3)),
     _matrix("logdet", meaning.logdet, (), Fraction(2, 3), "invertible"),
 )

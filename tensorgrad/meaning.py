@@ -116,6 +116,19 @@ def _by_schur(name: str, x: Any) -> Any:
         return getattr(linalg, name)(x).real
 
 
+def eigenvalues(np: Any, x: Any) -> Any:
+    """Of the symmetric part, in ascending order; zero where the matrix is singular but for rounding."""
+    values = np.linalg.eigvalsh((x + np.swapaxes(x, -1, -2)) / 2)
+    largest = np.abs(values).max(axis=-1, keepdims=True)
+    return np.where(np.abs(values) <= 1e-14 * x.shape[-1] * largest, 0.0, values)
+
+
+def rank(np: Any, x: Any) -> Any:
+    """How many singular values are more than rounding makes of a difference that is zero."""
+    values = np.linalg.svd(x, compute_uv=False)
+    return (values > 1e-11 * np.maximum(values.max(axis=-1, keepdims=True, initial=0.0), 1.0)).sum(axis=-1) * 1.0
+
+
 def matpow(np: Any, x: Any, exponent: Any) -> Any:
     """Integer powers of matrices, a negative one of invertible ones only."""
     batch = np.broadcast_shapes(x.shape[:-2], exponent.shape)

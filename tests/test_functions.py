@@ -24,6 +24,7 @@ X = tg.Variable("X", i="n", j="m")
 T = tg.Variable("T", i="n", j="m", k="k")
 A = tg.Variable("A", i="n", j="n", facts="invertible")
 S = tg.Variable("S", i="n", j="n", facts="pd")
+C = tg.Variable("C", i="n", j="n", facts="symmetric")
 v = tg.Variable("v", j="m")
 b = tg.Variable("b", i="n")
 g = tg.Variable("g", i="n")
@@ -36,6 +37,7 @@ VALUES: dict[str, torch.Tensor] = {
     "T": torch.tensor(RNG.normal(size=(3, 4, 2))),
     "A": torch.tensor(RNG.normal(size=(3, 3)) + 3 * np.eye(3)),
     "S": torch.tensor(RNG.normal(size=(3, 3)) / 5 + 2 * np.eye(3)),
+    "C": torch.tensor([[1.3, 0.4, -0.7], [0.4, -0.2, 0.5], [-0.7, 0.5, 2.1]]).double(),
     "v": torch.tensor(RNG.normal(size=4)),
     "b": torch.tensor(RNG.normal(size=3)),
     "g": torch.tensor(RNG.normal(size=3)),
@@ -139,6 +141,8 @@ CASES: list[tuple[str, tg.Tensor, Reference, tuple[str, ...] | str]] = [
     ("logm", F.expm(F.logm(A)), lambda d: d["A"], "ij"),
     ("sqrtm", F.sqrtm(A) @ F.sqrtm(A).rename(i="j", j="k"), lambda d: d["A"], "ik"),
     ("cholesky", F.cholesky(S), lambda d: torch.linalg.cholesky(symmetric_part(d["S"])), "ij"),
+    ("eigvals", F.eigvals(C), lambda d: torch.linalg.eigvalsh(symmetric_part(d["C"])), "i"),
+    ("rank", F.rank(X), lambda d: torch.linalg.matrix_rank(d["X"]).double(), ""),
     ("solve", F.solve(A, b), lambda d: torch.linalg.solve(d["A"], d["b"]), "j"),
     ("kronecker", F.kronecker(A, A), lambda d: torch.kron(d["A"], d["A"]), "ij"),
     ("flatten", F.flatten(T, ["k", "j"], "f"), lambda d: d["T"].permute(0, 2, 1).reshape(3, 8), "if"),
@@ -230,7 +234,7 @@ def test_value(tensor: tg.Tensor, reference: Reference, edges: Any) -> None:
 
 
 def has_derivative(tensor: tg.Tensor, variable: Variable) -> bool:
-    inside = [n for n in tg.tensor.walk(tensor) if isinstance(n, Apply) and n.function.name in (*PLACES, "onehot")]
+    inside = [n for n in tg.tensor.walk(tensor) if isinstance(n, Apply) and n.function.name in (*PLACES, "onehot", "rank")]
     return variable.name != "w" and not (inside and isinstance(tensor, Apply))
 
 
@@ -306,8 +310,8 @@ def test_declared_functions(function: Function, grouped: bool) -> None:
     expected = program(value)
     assert evaluate(tensor, {"M": value.numpy()}) == pytest.approx(expected.numpy())
     new = [f"d{e}" for e in variable.edges]
-    if function.name in PLACES:
-        with pytest.raises(tg.UnsupportedError, match="its derivative is 0 or undefined"):
+    if function.name in (*PLACES, "rank"):
+        with pytest.raises(tg.UnsupportedError, match="it jumps from one"):
             expand(tensor.grad(variable))
         return
     if function.name in ("adj", "cholesky"):
@@ -483,6 +487,8 @@ def test_collect_gives_the_polynomial_back() -> None:
         (lambda: tg.function("exp", {}, (X, "j")), "it is a function of the library"),
         (lambda: tg.function("f", {}), "f needs an argument"),
         (lambda: tg.function("f", {}, (X, "q")), "there is no edge 'q'"),
+        (lambda: expand(F.rank(X).grad(X)), "the derivative of rank: it jumps from one whole number to another"),
+        (lambda: F.eigvals(X), "eigvals needs a square matrix; its argument is n by m"),
         (lambda: expand(F.argmax(X, "j").grad(X)), "the derivative of argmax: it jumps from one position to another"),
         (lambda: expand(F.gather(X, w, "j").grad(w)), "the derivative of a one-hot vector in its position"),
     ],

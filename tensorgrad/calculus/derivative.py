@@ -264,6 +264,8 @@ def _sent(
         if terms is None:
             return [(node.args[0], through_block(node, cotangent, frame, True))]
         sent = [(node.args[0], apply(local, left, frame, True)) for left, local in terms]
+    elif isinstance(node, Apply) and (summed := traced(node, cotangent, templates)) is not None:
+        sent = [(node.args[0], apply(local, left, frame, True)) for left, local in summed]
     else:
         sent = [(child, apply(local, cotangent, frame, True)) for child, local in jacobian(node, dependent, templates)]
     return [(child, value) for child, value in sent if value is not None]

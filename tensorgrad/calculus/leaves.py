@@ -6,6 +6,7 @@ A line is one of (right sides are templates in the pattern variables and the new
     grad(inv(A), A)[i, j, k, l] => ...                  a Jacobian in one argument; after a line with conditions another
                                                         one without, for where they are not known to hold
     grad(tr(expm(A)), A) => ...                         holds where the cotangent is a multiple of the identity
+    grad(sum(eigvals(A)), A) => ...                     holds where the cotangent is constant along the axis
     grad(log(softmax(x)), x)[i, j] => ...               a function of a function that the chain rule serves badly
 """
 
@@ -214,9 +215,12 @@ def places(arg: Tensor) -> dict[str, int]:
 
 
 def _traced(t: Tensor) -> Apply | None:
-    """The function application of which `t` is the trace."""
-    if not (isinstance(t, Product) and not t.edges and len(t.factors) == 2):
+    """The function application of which `t` is the trace, or the sum of entries."""
+    if not (isinstance(t, Product) and not t.edges and len(t.factors) <= 2):
         return None
+    if len(t.factors) == 1:
+        summed = peel(t.factors[0], {})[0]
+        return summed if isinstance(summed, Apply) and len(summed.produced) == 1 else None
     applied = [peel(f, {})[0] for f in t.factors if not isinstance(f, Delta)]
     joins = [f for f in t.factors if isinstance(f, Delta) and f.order == 2]
     if len(applied) != 1 or len(joins) != 1 or not isinstance(applied[0], Apply):

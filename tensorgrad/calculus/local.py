@@ -134,14 +134,16 @@ def _composite(node: Apply, leaves: Leaves) -> tuple[Template, Apply, tuple[str,
 
 
 def traced(node: Apply, cotangent: Wired, leaves: Leaves) -> list[tuple[Wired, Local]] | None:
-    """The Jacobian terms of a function that is differentiated under a trace (`tr(expm(A))`), with the cotangent left.
+    """The Jacobian terms of a function that is differentiated under a trace or sum (`tr(expm(A))`), with the cotangent left.
 
-    The cotangent must be a multiple of the identity in the two groups produced. None if there is no rule or it is not.
+    The cotangent must be a multiple of the identity in the two groups produced, or constant along the one. None if there
+    is no rule or it is not.
     """
     template = leaves.traces.get(node.function.name)
-    if template is None or node.function.derivative or len(node.produced) != 2:
+    if template is None or node.function.derivative:
         return None
-    rows, columns = (tuple(node.edges.index(e) for e in group) for group in node.produced)
+    places = [tuple(node.edges.index(e) for e in group) for group in node.produced]
+    rows, columns = places[0], places[-1]
     wires = [cotangent.pattern[k] for k in rows]
     others = [w for k, w in enumerate(cotangent.pattern) if k not in (*rows, *columns)]
     if wires != [cotangent.pattern[k] for k in columns] or len(set(wires)) < len(wires):
@@ -154,7 +156,7 @@ def traced(node: Apply, cotangent: Wired, leaves: Leaves) -> list[tuple[Wired, L
         number.setdefault(wire, len(number))
     legs = tuple(number[leg] for leg in cotangent.legs)
     left = Wired(cotangent.coefficient, cotangent.core, legs, tuple(number[w] for w in others))
-    batch = node.edges[: len(node.edges) - len(rows) - len(columns)]
+    batch = node.edges[: len(node.edges) - sum(map(len, places))]
     return [(left, local) for local in Instance(template, node).terms(batch)]
 
 
@@ -211,6 +213,8 @@ def missing(node: Apply, argument: int) -> UnsupportedError:
             f"the derivative of {name}: it jumps from one position to another, so its derivative is 0 or undefined; "
             "differentiate what is found at the position instead, F.max, F.sort or F.gather"
         )
+    if name == "rank":
+        return UnsupportedError("the derivative of rank: it jumps from one whole number to another; keep its matrix constant")
     if name == "onehot":
         return UnsupportedError(
             "the derivative of a one-hot vector in its position, which is an integer; differentiate in the table that it "

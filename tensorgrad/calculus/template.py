@@ -166,7 +166,7 @@ class Instance:
                     found.update(self._inferred(child))
                 return found
             case Apply() if t.args:
-                own = places(t.args[0])
+                own = self._inferred(t.args[0])
                 bound = {e for groups in t.acted for group in groups for e in group}
                 found = {e: g for arg in t.args for e, g in self._inferred(arg).items() if e not in bound}
                 for group, source in zip(t.produced, t.function.produces, strict=True):

@@ -138,6 +138,14 @@ def _of_number(store: Store, function: Function, number: Ref) -> Ref | None:
     return store.constant({"abs": sign * value, "sign": sign, "step": step, "relu": step * value}[function.name])
 
 
+def _of_zero(store: Store, function: Function, ref: Ref, labels: Sequence[int]) -> Ref | None:
+    """A function of zeros that is zero."""
+    if function.name == "log" or not store.is_zero(store.resolve(ref)[0]):
+        return None
+    sizes = dict(zip(labels, store.ref_dims(ref), strict=True))
+    return store.zero([sizes[label] for label in sorted(sizes)])
+
+
 def _structural(
     store: Store, function: Function, args: Sequence[tuple[Ref, Sequence[int]]], groups: Sequence[int]
 ) -> Ref | None:
@@ -145,7 +153,7 @@ def _structural(
     if function.derivative or not function.known:
         return None
     if function.name in OF_NUMBERS:
-        return None if args[0][1] else _of_number(store, function, args[0][0])
+        return _of_zero(store, function, *args[0]) if args[0][1] else _of_number(store, function, args[0][0])
     if function.name == "sqrt":
         (ref, labels) = args[0]
         return make_power(store, _by_labels(ref, labels), HALF)

@@ -47,6 +47,34 @@ def logdet(t: Tensor, dims: Dims = None) -> Tensor:
     return _scalar("logdet", t, dims)
 
 
+def rank(t: Tensor, dims: Dims = None) -> Tensor:
+    """The rank: how many columns are linearly independent. In floating point up to rounding.
+
+    It is constant where it does not jump and has no derivative: differentiating it is an UnsupportedError.
+
+    >>> from tensorgrad import F, Variable
+    >>> A = Variable("A", i="n", j="m")
+    >>> print(F.rank(A @ A.rename(i="k")).simplify())
+    rank(A)
+    """
+    return _scalar("rank", t, dims)
+
+
+def eigvals(t: Tensor, dims: Dims = None) -> Tensor:
+    """The eigenvalues of a symmetric matrix in ascending order, along the edge of its rows.
+
+    `sum(eigvals(S)) = tr(S)`; undefined where `t` is not symmetric; the derivative needs distinct eigenvalues and is that
+    of the symmetric part of `t`, whose entries are independent. Cost: 4/3 n**3 operations.
+
+    >>> from tensorgrad import F, Variable
+    >>> S = Variable("S", i="n", j="n", facts="pd")
+    >>> print(F.sum(F.log(F.eigvals(S))).simplify())
+    logdet(S)
+    """
+    rows, columns = rows_and_columns(t, dims, "eigvals")
+    return Apply(FUNCTIONS["eigvals"], (t,), ((rows, columns),), (rows,))
+
+
 def inverse(t: Tensor, dims: Dims = None) -> Tensor:
     """The inverse, with the edges of `t`: contracted with `t` over one shared edge it is the identity over the other.
 

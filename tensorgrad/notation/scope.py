@@ -15,9 +15,7 @@ from tensorgrad.sizes import Poly, size
 from tensorgrad.tensor import Tensor, Variable, walk
 
 LATER = {
-    "rank": "rank(A)",
     "series": "series(k, 0, p, expr)",
-    "eigvals": "eigvals(A)",
 }
 """Names the notation keeps for later; using one is an UnsupportedError."""
 

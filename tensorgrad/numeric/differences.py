@@ -52,14 +52,15 @@ class _Moved(Float):
 class Differences(_Moved):
     """The float64 evaluator with derivative nodes by central differences (about 10 digits, 7 for a Hessian).
 
-    Outside of derivatives a function of a positive definite matrix is undefined where the matrix is not symmetric.
+    Outside of derivatives a function of a symmetric matrix is undefined where the matrix is not symmetric.
     """
 
     def _meaning(self, function: Function, args: Sequence[Array]) -> Callable[..., Any]:
         meaning = super()._meaning(function, args)
-        if function.domain != "pd":
+        if function.domain not in ("pd", "symmetric"):
             return meaning
-        return lambda x: np.where(_symmetric(x)[..., None, None], meaning(x), np.nan)
+        axes = tuple(range(-len(function.produces), 0))
+        return lambda x: np.where(np.expand_dims(_symmetric(x), axes), meaning(x), np.nan)
 
 
 def _symmetric(x: Array) -> Array:

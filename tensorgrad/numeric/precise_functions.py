@@ -138,6 +138,25 @@ def _matpow(matrix: Array, exponent: Array) -> Any:
     return np.linalg.matrix_power(base, abs(int(steps))) if steps else _identity(matrix.shape[0])
 
 
+def _rank(matrix: Array) -> int:
+    work, rank = matrix.copy(), 0
+    for column in range(work.shape[1]):
+        below = [r for r in range(rank, work.shape[0]) if not is_zero(work[r, column])]
+        if below:
+            pivot = max(below, key=lambda r: abs(work[r, column]))
+            work[[rank, pivot]] = work[[pivot, rank]]
+            for r in range(rank + 1, work.shape[0]):
+                work[r] = work[r] - work[r, column] / work[rank, column] * work[rank]
+            rank += 1
+    return rank
+
+
+def _eigvals(matrix: Array) -> Any:
+    if not all(is_zero(gap) for gap in (matrix - matrix.T).flat):
+        return mpmath.nan
+    return np.asarray(sorted(mpmath.eigsy(mpmath.matrix(matrix.tolist()), eigvals_only=True)), dtype=object)
+
+
 def _by_mpmath(function: Callable[[Any], Any]) -> Callable[[Array], Array]:
     return lambda matrix: np.asarray(function(mpmath.matrix(matrix.tolist())).tolist(), dtype=object)
 
@@ -148,8 +167,10 @@ MATRICES: dict[str, Callable[..., Any]] = {
     "logdet": _logdet,
     "adj": _adjugate,
     "matpow": _matpow,
+    "rank": _rank,
+    "eigvals": _eigvals,
     "expm": _by_mpmath(mpmath.expm),
     "sinm": _by_mpmath(mpmath.sinm),
     "cosm": _by_mpmath(mpmath.cosm),
 }
-"""The matrix functions that need no spectrum: where an eigenvalue is on a branch cut, digits do not help."""
+"""The matrix functions that need no spectrum, or a real one: where an eigenvalue is on a branch cut, digits do not help."""

@@ -45,6 +45,8 @@ ACTING = {
     "argmax": "tf.position(torch.argmax({0}, dim=-1), {0})",
     "argsort": "tf.position(torch.argsort({0}, dim=-1), {0})",
     "cholesky": "tf.cholesky({})",
+    "eigvals": "tf.eigvals({})",
+    "rank": "torch.linalg.matrix_rank({0}).to({0}.dtype)",
     "inv": "torch.linalg.inv({})",
     "pinv": "torch.linalg.pinv({})",
     "adj": "tf.adjugate({})",

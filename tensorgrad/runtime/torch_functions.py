@@ -133,6 +133,11 @@ def cholesky(x: torch.Tensor) -> torch.Tensor:
     return torch.linalg.cholesky((x + x.mT) / 2)
 
 
+def eigvals(x: torch.Tensor) -> torch.Tensor:
+    """Of the symmetric part, in ascending order."""
+    return torch.linalg.eigvalsh((x + x.mT) / 2)
+
+
 def matpow(x: torch.Tensor, exponent: torch.Tensor) -> torch.Tensor:
     """Matrices to integer powers, one for each batch entry of `exponent`."""
     batch = torch.broadcast_shapes(x.shape[:-2], exponent.shape)

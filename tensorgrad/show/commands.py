@@ -15,7 +15,7 @@ def _operator(name: str) -> Callable[..., Setting]:
 
 COMMANDS: dict[str, Callable[..., Setting]] = {
     **{n: _operator(f"\\{n}") for n in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "det", "max")},
-    **{n: _operator(rf"\operatorname{{{n}}}") for n in "tr adj expm sinm cosm logm vec diag sign erf".split()},
+    **{n: _operator(rf"\operatorname{{{n}}}") for n in "tr adj expm sinm cosm logm vec diag sign erf rank".split()},
     **{n: _operator(rf"\operatorname{{{n}}}") for n in ("sum", "mean", "softmax", "logsumexp")},
     "abs": lambda x: (rf"\left|{x}\right|", ATOM),
     "sqrt": lambda x: (rf"\sqrt{{{x}}}", ATOM),
@@ -41,7 +41,7 @@ TIGHT = frozenset("inv pinv matpow power outer kron khatri_rao logdet".split())
 """Calls whose arguments need parentheses unless they are atoms."""
 
 _FIXED = {
-    **dict.fromkeys("tr det logdet norm norm2 dot moment prod".split(), 0),
+    **dict.fromkeys("tr det logdet rank norm norm2 dot moment prod".split(), 0),
     **dict.fromkeys("commutation unvec kron khatri_rao block".split(), 2),
     "vec": 1,
 }
