@@ -13,7 +13,7 @@ from tensorgrad.numeric.differences import Differences
 from tensorgrad.numeric.evaluate import evaluate
 from tensorgrad.tensor import Tensor, Variable
 
-MATRIX_FUNCTIONS = [name for name, f in FUNCTIONS.items() if f.acts[:1] == (2,)]
+MATRIX_FUNCTIONS = [name for name, f in FUNCTIONS.items() if f.acts[:1] == (2,) and name != "rank"]
 ORDERS = (1, 2, 3)
 
 DEFINITE = np.array([[1.3, 0.4], [0.4, 0.8]])
@@ -25,7 +25,8 @@ def applied(name: str) -> tuple[Tensor, Variable, dict[str, np.ndarray]]:
     wide = name == "pinv"
     let = f"A : n {'m' if wide else 'n'} ; C : {'m n' if wide else 'n n'} ; k : scalar integer positive"
     value = f"{name}(A{', k' if name == 'matpow' else ''})"
-    t = tg.parse(f"dot(C, {value})" if FUNCTIONS[name].produces else value, let=let)
+    vector = "dot(diag(C), {})" if len(FUNCTIONS[name].produces) == 1 else "dot(C, {})"
+    t = tg.parse(vector.format(value) if FUNCTIONS[name].produces else value, let=let)
     point = np.array([[1.0, 0.3, -0.4], [0.2, 0.9, 0.5]]) if wide else DEFINITE
     cotangent = np.array([[0.7, -0.2], [0.5, 1.1], [-0.6, 0.3]])[: 3 if wide else 2]
     values = {"A": point, "C": cotangent, "k": np.asarray(3)}
