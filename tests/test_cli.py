@@ -160,7 +160,7 @@ def test_prove_file(tmp_path: Path) -> None:
         "trace.cyclic  tr(A @ B) = tr(B @ A)\n"
         "broken        tr(A @ ) = 1\n"
         "not-equal     A @ B != B @ A\n"
-        "later         rank(A) = n\n"
+        "later         series(k, 0, n, A) = A\n"
     )
     answers = rows("prove", str(path))
     assert [(a["name"], a["line"], a["status"]) for a in answers] == [
@@ -230,7 +230,7 @@ def test_missing_file() -> None:
 
 def test_prove_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.theorems").write_text("let A B : n n\ntrace  tr(A @ B) = tr(B @ A)\nbroken  tr(A @ ) = 1\n")
-    (tmp_path / "b.theorems").write_text("let A : n n\ndiffer  A.T != A\nopen  rank(A) = n\n")
+    (tmp_path / "b.theorems").write_text("let A : n n\ndiffer  A.T != A\nopen  series(k, 0, n, A) = A\n")
     (tmp_path / "notes.txt").write_text("no theorems")
     done = run("prove", str(tmp_path))
     assert done.exit_code == 2

@@ -234,7 +234,9 @@ def test_value(tensor: tg.Tensor, reference: Reference, edges: Any) -> None:
 
 
 def has_derivative(tensor: tg.Tensor, variable: Variable) -> bool:
-    inside = [n for n in tg.tensor.walk(tensor) if isinstance(n, Apply) and n.function.name in (*PLACES, "onehot", "rank")]
+    inside = [
+        n for n in tg.tensor.walk(tensor) if isinstance(n, Apply) and n.function.name in (*PLACES, "onehot", "rank")
+    ]
     return variable.name != "w" and not (inside and isinstance(tensor, Apply))
 
 

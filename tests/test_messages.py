@@ -250,6 +250,23 @@ EXPRESSIONS: dict[str, str] = {
     "I": ("I is not declared; the built-in I is written I[n]\n  at column 1\n  I\n  ^"),
     "1 / 0": ("division by zero\n  at column 5\n  1 / 0\n      ^"),
     "'text'": ("a text in quotes is only the first argument of einsum\n  at column 1\n  'text'\n  ^^^^^^"),
+    "series(p, 0, n, S)": (
+        "not supported yet: series to n: its bounds are whole numbers, for its terms are written out; "
+        "with a size as the bound sum over an index, sum[i](...)"
+    ),
+    "series(c, 0, 2, c * S)": (
+        "series counts with a name of its own, but c is declared: series(k, 0, 3, matpow(A, k))\n"
+        "  at column 8\n"
+        "  series(c, 0, 2, c * S)\n"
+        "         ^"
+    ),
+    "series(p, 3, 2, S)": (
+        "series from 3 to 2 has 0 terms; between 1 and 64 are read\n"
+        "  at column 1\n"
+        "  series(p, 3, 2, S)\n"
+        "  ^^^^^^^^^^^^^^^^^^"
+    ),
+    "eigvals(A)": ("eigvals needs a square matrix, but A is n m (A : n m)\n  at column 9\n  eigvals(A)\n          ^"),
     "matpow(S, A)": (
         "the exponent of matpow needs a scalar, but A has order 2: n m (A : n m)\n"
         "  at column 11\n"

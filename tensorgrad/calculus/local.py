@@ -214,7 +214,9 @@ def missing(node: Apply, argument: int) -> UnsupportedError:
             "differentiate what is found at the position instead, F.max, F.sort or F.gather"
         )
     if name == "rank":
-        return UnsupportedError("the derivative of rank: it jumps from one whole number to another; keep its matrix constant")
+        return UnsupportedError(
+            "the derivative of rank: it jumps from one whole number to another; keep its matrix constant"
+        )
     if name == "onehot":
         return UnsupportedError(
             "the derivative of a one-hot vector in its position, which is an integer; differentiate in the table that it "

@@ -25,6 +25,7 @@ Surd = Mapping[int, Fraction]
 
 _LARGEST = 1 << 64
 """Numbers above it are not taken apart."""
+_SMALL = 1 << 24
 _MOST_BITS = 4096
 
 
@@ -70,10 +71,24 @@ def _sum(parts: list[Surd]) -> dict[int, Fraction]:
 def _in_primes(number: Fraction) -> Surd | None:
     if number <= 0 or max(number.numerator, number.denominator) > _LARGEST:
         return None
-    from sympy import factorint
-
-    above, below = factorint(number.numerator), factorint(number.denominator)
+    above, below = _factors(number.numerator), _factors(number.denominator)
     return {**{p: Fraction(k) for p, k in above.items()}, **{p: Fraction(-k) for p, k in below.items()}}
+
+
+def _factors(number: int) -> Mapping[int, int]:
+    """Prime -> times. What is written by hand is small: sympy, which takes long to load, is for large numbers."""
+    if number > _SMALL:
+        from sympy import factorint
+
+        return factorint(number)
+    found: dict[int, int] = {}
+    prime = 2
+    while prime * prime <= number:
+        while number % prime == 0:
+            found[prime] = found.get(prime, 0) + 1
+            number //= prime
+        prime += 1
+    return found if number == 1 else {**found, number: found.get(number, 0) + 1}
 
 
 def root(store: Store, base: Handle, exponent: Fraction) -> Ref | None:

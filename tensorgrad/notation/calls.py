@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tensorgrad.errors import NotationError, UnsupportedError
+from tensorgrad.errors import NotationError
 from tensorgrad.function import FUNCTIONS, Function
 from tensorgrad.notation import structure as st
 from tensorgrad.notation.applying import along, apply, function_of, plan_matpow, vector_size
 from tensorgrad.notation.gradients import gradient, moment, plan_expectation, random_variable, target_of
 from tensorgrad.notation.joining import plan_block, plan_concat
 from tensorgrad.notation.reader import Reader
-from tensorgrad.notation.scope import HEADS, LATER
+from tensorgrad.notation.scope import HEADS
+from tensorgrad.notation.series import plan_series
 from tensorgrad.notation.source import listed, near
 from tensorgrad.notation.substituting import plan_at
 from tensorgrad.notation.syntax import Syntax
@@ -24,7 +25,6 @@ from tensorgrad.notation.vocabulary import (
     Plan,
     built_in,
     count_arguments,
-    is_declared,
 )
 from tensorgrad.tensor import Tensor, align, renamed
 
@@ -72,6 +72,8 @@ def plan_call(reader: Reader, node: Syntax) -> Plan:
         return (plan_block if name == "block" else plan_concat)(reader, node, arguments)
     if name == "at":
         return plan_at(reader, node, arguments)
+    if name == "series":
+        return plan_series(reader, node, arguments)
     if name in ("unvec", "power", "einsum", "moment"):
         return _plan_special(reader, node, name, arguments)
     raise _unknown_function(reader, node, callee)
@@ -83,8 +85,6 @@ def _unknown_function(reader: Reader, node: Syntax, callee: Syntax) -> NotationE
         return reader.error(
             callee, f"{reader.show(callee)} is not a function: only names of functions are applied; multiply with *"
         )
-    if name in LATER and not is_declared(reader, name):
-        raise UnsupportedError(LATER[name])
     if name in reader.scope.variables or name in reader.symbols:
         what = reader.scope.describe(name) if name in reader.scope.variables else f"the size {name}"
         return reader.error(callee, f"{name} is not a function ({what}): multiply with * or @, index with [ ]")

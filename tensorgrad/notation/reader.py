@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tensorgrad.errors import NotationError
 from tensorgrad.function import FUNCTIONS
-from tensorgrad.notation.scope import LATER, RESERVED, Scope
+from tensorgrad.notation.scope import RESERVED, Scope
 from tensorgrad.notation.source import Source, listed, near
 from tensorgrad.notation.syntax import Syntax, show
 from tensorgrad.notation.values import Dim, Edge, Relation, Value
@@ -149,10 +149,6 @@ class Reader:
         """Why a name means nothing here, with the remedy."""
         if name in self.scope.functions:
             return f"{name} is a function ({self.scope.describe(name)}): apply it, {name}(...)"
-        if name in LATER:
-            from tensorgrad.errors import UnsupportedError
-
-            raise UnsupportedError(LATER[name])
         if name in ("I", "e", "E", "d"):
             forms = {"I": "I[n]", "e": "e[i, n]", "E": "E[x](...)", "d": "d(f)(x)"}
             return f"{name} is not declared; the built-in {name} is written {forms[name]}"

@@ -14,19 +14,14 @@ from tensorgrad.notation.syntax import Syntax, Token, read_expression, tokens
 from tensorgrad.sizes import Poly, size
 from tensorgrad.tensor import Tensor, Variable, walk
 
-LATER = {
-    "series": "series(k, 0, p, expr)",
-}
-"""Names the notation keeps for later; using one is an UnsupportedError."""
-
 HEADS = (
     "delta lc flat conv mat ten sum mean norm norm2 dot tr diag outer kron khatri_rao vec unvec commutation ones zeros "
-    "block concat power einsum grad hess at Var Cov moment"
+    "block concat power einsum grad hess at series Var Cov moment"
 ).split()
 """Names of structure: everything the tables of the notation name that is not in `FUNCTIONS`."""
 
 SHADOWED = ("I", "e", "E", "d")
-RESERVED = frozenset((*HEADS, *(f for f in FUNCTIONS if f != "pow"), *LATER, "scalar", "function", "let", "if"))
+RESERVED = frozenset((*HEADS, *(f for f in FUNCTIONS if f != "pow"), "scalar", "function", "let", "if"))
 _DEEPEST_EXPONENT = 64
 
 
