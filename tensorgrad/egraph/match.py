@@ -227,6 +227,8 @@ class Matcher:
         order = len(axes) - len(lift)
         batch = len({b for _, labels in pattern.args for b in labels if b >= 0})
         node_batch = len({b for _, labels in node.args for b in labels if b >= 0})
+        exchanged = order - batch == 2 and node.function.transpose == "commutes" and axes[batch] == node_batch + 1
+        turned = {-1: -2, -2: -1} if exchanged else {}
         of_batch: dict[int, int | tuple[int]] = {}
         for i, axis in enumerate(axes):
             if i >= order:
@@ -237,14 +239,14 @@ class Matcher:
                 if axis >= node_batch:
                     return
                 of_batch[axis] = i
-            elif axis - node_batch != i - batch:
+            elif axis - node_batch != (batch + 1 - i if exchanged else i - batch):
                 return
         states = [s]
         for (child, labels), (actual, actual_labels) in zip(pattern.args, node.args, strict=True):
             place: dict[int, int] = {}
             lifted: list[tuple[int, int]] = []
             for axis, label in enumerate(actual_labels):
-                meaning = of_batch.get(label) if label >= 0 else label
+                meaning = of_batch.get(label) if label >= 0 else turned.get(label, label)
                 if meaning is None:
                     return
                 if isinstance(meaning, tuple):

@@ -258,7 +258,13 @@ class Rewriter:
         by_axis = [0] * len(legs)
         for a, p in enumerate(ref[1]):
             by_axis[p] = legs[a]
-        draft.operands.append((ref[0], by_axis))
+        # What is new as it was written: its class has the form that is replaced too.
+        written = self.graph.nodes[ref[0]]
+        if isinstance(written, Network) and ref[0] not in self.graph.dead:
+            draft.coefficient = draft.coefficient * written.coefficient
+            draft.operands += self.graph.place(draft, written, by_axis)
+        else:
+            draft.operands.append((ref[0], by_axis))
         return self.graph.network(draft)
 
 
