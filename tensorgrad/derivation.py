@@ -46,7 +46,7 @@ class Derivation:
     >>> from tensorgrad import simplify
     >>> print(simplify("tr(inv(A) @ B @ A)", let="A B : n n").derivation)
       tr(inv(A) @ B @ A)
-    = tr(B)                inv-cancels-right  [tc:intro]
+    = tr(B)                inv-cancels  [tc:intro]
     """
 
     steps: tuple[Step, ...] = ()
@@ -57,7 +57,7 @@ class Derivation:
 
         >>> from tensorgrad import simplify
         >>> simplify("tr(inv(A) @ B @ A)", let="A B : n n").derivation.rules
-        ('inv-cancels-right',)
+        ('inv-cancels',)
         """
         return tuple(dict.fromkeys(name for step in self.steps for name in step.rules))
 

@@ -1,5 +1,5 @@
 """Which theorems need which rule, kept in `theorems/needs.json`: without the rule the theorem is not proved, or its left side
-does not simplify as far, or not in the time.
+does not become as short or as cheap, or not in the time.
 
 `python -m tests.needs [RULE...]` finds them anew for these rules, or for those that are new (minutes). It prints the rules
 without a theorem that needs them.
@@ -61,26 +61,37 @@ def concluded(claim: Claim, rules: RuleSet, seconds: float, used: dict[str, None
     return found.proved
 
 
-def simplest(claim: Claim, rules: RuleSet, seconds: float) -> tuple[int, int] | None:
-    """The size of what the left side of a goal simplifies to; None where the seconds run out first."""
+def simplest(
+    claim: Claim, rules: RuleSet, seconds: float, dims: Mapping[str, int] | None = None
+) -> tuple[int, int] | None:
+    """The size of what the left side of a goal simplifies to, with sizes its operations; None where time runs out first."""
     try:
-        found = search.simplify(
-            expand(claim.left, rules, claim.conditions), conditions=claim.conditions, rules=rules, seconds=seconds
-        )
+        left = expand(claim.left, rules, claim.conditions)
+        found = search.simplify(left, conditions=claim.conditions, dims=dims, rules=rules, seconds=seconds)
     except TensorgradError:
         return None
-    return None if found.stopped == "seconds" else Extraction(found.graph, found.refs, Pricing(found.graph, None)).cost
+    return None if found.stopped == "seconds" else Extraction(found.graph, found.refs, Pricing(found.graph, dims)).cost
+
+
+def sizes(claim: Claim) -> dict[str, int]:
+    """Numbers for the sizes of a goal, all different."""
+    symbols = sorted({s for v in claim.left.variables for d in v.dims for s in d.symbols})
+    return {symbol: 20 + k for k, symbol in enumerate(symbols)}
 
 
 def needs(claim: Claim, rule: str, seconds: float = 2.0) -> bool:
-    """Whether a goal needs the rule: to be proved, or for its left side to become as simple as the library makes it."""
+    """Whether a goal needs the rule: to be proved, or for its left side to become as short or as cheap as it does."""
     others = library().without(rule)
     if not proved(claim, library(), 3 * seconds):
         return False
     if not proved(claim, others, seconds):
         return True
-    near, far = simplest(claim, library(), 3 * seconds), simplest(claim, others, 3 * seconds)
-    return near is not None and (far is None or near < far)
+    for dims in (None, sizes(claim)):
+        near = simplest(claim, library(), 3 * seconds, dims)
+        far = simplest(claim, others, 3 * seconds, dims) if near is not None else None
+        if near is not None and (far is None or near < far):
+            return True
+    return False
 
 
 def words(text: str) -> frozenset[str]:

@@ -136,7 +136,7 @@ def test_what_is_too_long_is_named(text: str, let: str, monkeypatch: pytest.Monk
 def alone(step: Step) -> RuleSet:
     """The rule of a step, if it is one of the library, and what derives facts; inverses, for factors that cancel."""
     found = library().by_file("facts")
-    cancelling = ("inv-cancels-left", "inv-cancels-right") if "factor-cancels" in step.rules else ()
+    cancelling = ("inv-cancels",) if "factor-cancels" in step.rules else ()
     for rule in (*step.rules, *cancelling):
         if rule in library() and rule not in found:
             found = found + library()[rule]

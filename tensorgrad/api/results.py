@@ -61,7 +61,7 @@ class Result:
     >>> from tensorgrad import simplify
     >>> found = simplify("tr(inv(A) @ B @ A)", let="A B : n n")
     >>> print(found.tensor, found.stopped, *found.derivation.rules)
-    tr(B) saturated inv-cancels-right
+    tr(B) saturated inv-cancels
     """
 
     input: Tensor
@@ -119,7 +119,7 @@ class Result:
         """What each rule did in the run, and how much of the saving it brought (sizes not given are chosen large).
 
         >>> from tensorgrad import simplify
-        >>> "inv-cancels-right" in simplify("tr(inv(A) @ B @ A)", let="A B : n n").profile
+        >>> "inv-cancels" in simplify("tr(inv(A) @ B @ A)", let="A B : n n").profile
         True
         """
         from tensorgrad.api.planning import operations

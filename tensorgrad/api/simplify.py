@@ -193,7 +193,7 @@ def explain(t: Tensor) -> Derivation:
     >>> t = simplify("tr(inv(A) @ B @ A)", let="A B : n n").tensor
     >>> print(explain(t))
       tr(inv(A) @ B @ A)
-    = tr(B)                inv-cancels-right  [tc:intro]
+    = tr(B)                inv-cancels  [tc:intro]
     """
     return t.__dict__.get("_derivation", Derivation())
 
