@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tensorgrad.diagram import Leaf, Ref, Store
+from tensorgrad.errors import MemoryLimitError
 from tensorgrad.runtime.build import build
-from tensorgrad.runtime.constants import hoisted
+from tensorgrad.runtime.constants import Hoisted, hoisted
 from tensorgrad.runtime.loading import load
+from tensorgrad.runtime.loops import fitted
 from tensorgrad.runtime.planning import Plan, naive_flops, of_program
 from tensorgrad.runtime.program import Input, Program
 from tensorgrad.runtime.solves import factored_halves
@@ -23,12 +25,14 @@ KEPT = 512
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How programs are made: variables whose values stay the same, what finds the orders of large contractions, and the
-    backend of torch.compile ("" without)."""
+    """How programs are made: variables whose values stay the same, what finds the orders of large contractions, the
+    backend of torch.compile ("" without), and a memory limit."""
 
     constant: tuple[str, ...] = ()
     optimizer: str = "auto"
     backend: str = ""
+    limit: int = 0
+    """Entries that may be alive at one time; 0 without limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
     sizes = {s: max(1, n) for s, n in actual.items()}
     program = build(written.store, written.outputs, sizes, optimizer=options.optimizer, constant=options.constant)
     naive = naive_flops(written.store, program, [h for h, _ in written.outputs.values()], sizes)
+    if options.limit and not options.constant:
+        program = fitted(program, sizes, options.limit)
     plan = of_program(program, sizes, written.named, naive, written.rules)
     title = ", ".join(written.outputs)
     facts = {v.name: frozenset(f.name for f in v.facts if not f.axes) for v in written.variables if v.order == 2}
@@ -89,11 +95,27 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
     if not options.constant:
         source = _source(program, written, written.variables, sizes, "step")
         return Compiled(plan, source, _function(source, title, options.backend), halves=halves)
-    cut = hoisted(program, options.constant, [*(v.name for v in written.variables), *written.functions])
+    names = [*(v.name for v in written.variables), *written.functions]
+    cut = hoisted(program, options.constant, names)
+    if options.limit and program.peak(sizes) > options.limit:
+        try:
+            cut = _fitted_halves(cut, sizes, options.limit)
+        except MemoryLimitError:  # what would be held does not fit
+            cut = _fitted_halves(hoisted(program, options.constant, names, computed=False), sizes, options.limit)
+        plan = of_program(cut.joined, sizes, written.named, naive, written.rules)
     source = _source(cut.main, written, (*written.variables, *cut.held), sizes, "step")
     before = _source(cut.before, written, written.variables, sizes, "prepare")
     prepare = load(before.text, "prepare", title)
     return Compiled(plan, source, _function(source, title, options.backend), before, prepare, halves)
+
+
+def _fitted_halves(cut: Hoisted, sizes: Mapping[str, int], limit: int) -> Hoisted:
+    """Both parts of a program within a memory limit; what the first one leaves is there while the second one runs."""
+    before = fitted(cut.before, sizes, limit)
+    given = {s.target for s in before.steps if isinstance(s, Input)}
+    held = sum(before.entries(v, sizes) for v, _ in before.outputs.values() if v not in given)
+    main = fitted(Program(cut.main.steps, before.dims, cut.main.outputs), sizes, max(1, limit - held))
+    return replace(cut, before=before, main=main)
 
 
 def _source(

@@ -17,11 +17,21 @@ class Hoisted:
     main: Program
     held: tuple[Variable, ...]
 
+    @property
+    def joined(self) -> Program:
+        """Both, one after the other."""
+        names = {v.name for v in self.held}
+        rest = [s for s in self.main.steps if not (isinstance(s, Input) and s.name in names)]
+        return Program([*self.before.steps, *rest], self.main.dims, self.main.outputs)
 
-def hoisted(program: Program, constant: Sequence[str], taken: Sequence[str]) -> Hoisted:
-    """The program cut in two; `taken` are names that the values held cannot have."""
+
+def hoisted(program: Program, constant: Sequence[str], taken: Sequence[str], computed: bool = True) -> Hoisted:
+    """The program cut in two; `taken` are names that the values held cannot have. Without `computed` only the constants
+    themselves are held."""
     numbers = _numbers(program)
     fixed = _fixed(program, frozenset(constant), numbers)
+    if not computed:
+        fixed &= numbers | {s.target for s in program.steps if isinstance(s, Input)}
     rest = [s for s in program.steps if s.target not in fixed]
     read = [v for s in rest for v in s.inputs] + [v for v, _ in program.outputs.values()]
     crossing = [v for v in dict.fromkeys(read) if v in fixed and v not in numbers]

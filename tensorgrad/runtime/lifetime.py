@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from tensorgrad.runtime.program import Add, Arrange, Program
+from tensorgrad.runtime.program import Add, Arrange, Input, Loop, Narrow, Program
 
 LARGE = 1 << 14
 """Entries of a value that is deleted after its last use; smaller ones are left to the end."""
@@ -27,7 +27,26 @@ def _is_broadcast(step: Arrange) -> bool:
 
 
 def deaths(program: Program, sizes: Mapping[str, int]) -> dict[int, list[int]]:
-    """For each step (by number) the large values that it reads last; those of the last step die with the program."""
+    """For each step (by number) the large values that it reads last; those of the last step die with the program.
+
+    A program with loops is short of memory: there every value counts as large.
+    """
+    least = 1 if any(isinstance(s, Loop) for s in program.steps) else LARGE
+    dying = _last_reads(program, sizes, least)
+    dying.pop(len(program.steps) - 1, None)
+    return dying
+
+
+def deaths_within(program: Program, loop: Loop, sizes: Mapping[str, int]) -> dict[int, list[int]]:
+    """For each step of a loop the values that it reads last; those of the last one too, as it is done again. `sizes` have
+    that of a part; parts of what is given need no memory."""
+    body = Program(list(loop.body), program.dims)
+    return _last_reads(body, sizes, 1, {s.target for s in program.steps if isinstance(s, Input)})
+
+
+def _last_reads(
+    program: Program, sizes: Mapping[str, int], least: int, given: Collection[int] = ()
+) -> dict[int, list[int]]:
     unformed = broadcasts(program)
     last: dict[int, int] = {}
     reads = {s.target: s.inputs for s in program.steps}
@@ -38,11 +57,12 @@ def deaths(program: Program, sizes: Mapping[str, int]) -> dict[int, list[int]]:
         for value in step.inputs:
             for seen in reads[value] if value in unformed else (value,):
                 last[seen] = k
-    kept = {v for v, _ in program.outputs.values()}
+    kept = {v for v, _ in program.outputs.values()} | {
+        s.target for s in program.steps if isinstance(s, Narrow) and s.value in given
+    }
     dying: dict[int, list[int]] = {}
     for step in program.steps:
         value = step.target
-        if value not in kept and value not in unformed and program.entries(value, sizes) >= LARGE:
+        if value not in kept and value not in unformed and program.entries(value, sizes) >= least:
             dying.setdefault(last[value], []).append(value)
-    dying.pop(len(program.steps) - 1, None)
     return dying

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tensorgrad.cost import default_dims, volume
 from tensorgrad.diagram import Network, Store, insert
 from tensorgrad.runtime.build import build
-from tensorgrad.runtime.program import Arrange, Contract, Input, Program, Scale
+from tensorgrad.runtime.program import (
+    Accumulate,
+    Arrange,
+    Contract,
+    Input,
+    Loop,
+    Narrow,
+    Program,
+    Scale,
+    Step,
+    every_step,
+    number,
+)
 from tensorgrad.runtime.text import describe, step_names
 from tensorgrad.sizes import ONE, ZERO, Poly
 from tensorgrad.tensor import Derivative, Expectation, Scalar, Tensor, walk
@@ -65,6 +77,18 @@ class Plan:
     program: Program | None = field(default=None, compare=False)
 
     @property
+    def slices(self) -> tuple[str, ...]:
+        """What is done in parts to stay within a memory limit: for each loop the edge's size and how long the parts are.
+
+        >>> import tensorgrad as tg
+        >>> t = tg.parse("exp(X @ X.T) @ y", let="X : n m; y : n")
+        >>> tg.compile({"n": 1000, "m": 5}, z=t, memory_limit=100_000).plan.slices
+        ('in parts of n, 49 long',)
+        """
+        loops = [s for s in every_step(self.program.steps) if isinstance(s, Loop)] if self.program else []
+        return tuple(describe(s, ()).removesuffix(":") for s in loops)
+
+    @property
     def expression(self) -> str:
         """The planned expressions in one text.
 
@@ -107,6 +131,7 @@ class Plan:
             ("Largest intermediate", f"{self.largest:.3e} elements"),
             ("Peak memory", f"{self.peak:.3e} elements"),
         ]
+        head += [("Slices", text) for text in self.slices]
         if self.rules:
             head.append(("Rules", ", ".join(self.rules)))
         lines = [f"{title:>22}{':' if title else ' '}  {text}" for title, text in head]
@@ -144,26 +169,50 @@ def of_program(
     rules: tuple[str, ...] = (),
 ) -> Plan:
     """The plan of a program that is already built."""
+    flops = sum(program.flops(step, sizes) for step in program.steps)
+    every = _with_sizes(program, program.steps, [(1, sizes)])
+    largest = max((program.new_entries(s, at[0][1]) for s, at in every if not isinstance(s, Loop)), default=0)
+    steps = tuple(_plan_steps(program, sizes))
+    return Plan(tensors, dict(sizes), flops, program.peak(sizes), max(naive, flops), largest, steps, rules, program)
+
+
+def _plan_steps(program: Program, sizes: Mapping[str, int]) -> Iterator[PlanStep]:
     names = step_names(program)
-    steps: list[PlanStep] = []
-    numbers: set[int] = set()
-    flops = largest = 0
-    for step in program.steps:
-        own = program.flops(step, sizes)
-        new = program.new_entries(step, sizes)
-        flops += own
-        largest = max(largest, new)
-        if isinstance(step, Scale) and not step.inputs:
-            numbers.add(step.target)
-            continue
-        if isinstance(step, Input):
-            continue
-        inputs = tuple(dict.fromkeys(names[v] for v in step.inputs if v not in numbers))
-        size, shape = program.entries(step.target, sizes), tuple(map(str, program.dims[step.target]))
-        steps.append(PlanStep(names[step.target], describe(step, names), own, size, inputs, shape))
-    return Plan(
-        tensors, dict(sizes), flops, program.peak(sizes), max(naive, flops), largest, tuple(steps), rules, program
-    )
+    numbers = {s.target for s in program.steps if isinstance(s, Scale) and not s.inputs}
+    hidden = numbers | _rooms(program)
+    for step, at in _with_sizes(program, program.steps, [(1, sizes)]):
+        if isinstance(step, Loop):
+            yield PlanStep("", describe(step, names), 0, program.new_entries(step, at[0][1]))
+        elif step.target not in hidden and not isinstance(step, Input | Narrow):
+            own = sum(times * program.flops(step, now) for times, now in at)
+            inputs = tuple(dict.fromkeys(names[v] for v in step.inputs if v not in numbers))
+            inputs = tuple(v for v in inputs if v != names[step.target])
+            size, shape = program.entries(step.target, at[0][1]), tuple(map(str, program.dims[step.target]))
+            yield PlanStep(names[step.target], describe(step, names), own, size, inputs, shape)
+
+
+def _rooms(program: Program) -> set[int]:
+    """The values that loops add to."""
+    views = {s.target: s.value for s in every_step(program.steps) if isinstance(s, Narrow)}
+    found = {s.into for s in every_step(program.steps) if isinstance(s, Accumulate)}
+    while inner := found & set(views):
+        found = found - inner | {views[v] for v in inner}
+    return found
+
+
+def _with_sizes(
+    program: Program, steps: Sequence[Step], at: Sequence[tuple[int, Mapping[str, int]]]
+) -> Iterator[tuple[Step, Sequence[tuple[int, Mapping[str, int]]]]]:
+    """The steps, after each loop those in it, and how often they are done with which sizes."""
+    for step in steps:
+        yield step, at
+        if isinstance(step, Loop):
+            inner: list[tuple[int, Mapping[str, int]]] = []
+            for times, sizes in at:
+                full, rest = divmod(number(step.whole, sizes), step.length)
+                inner += [(times * full, {**sizes, step.part: step.length})] * bool(full)
+                inner += [(times, {**sizes, step.part: rest})] * bool(rest)
+            yield from _with_sizes(program, step.body, inner)
 
 
 def without_derivatives(t: Tensor) -> Tensor:

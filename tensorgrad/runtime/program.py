@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, prod
@@ -276,7 +276,59 @@ class Add:
         return tuple(v for _, v, _ in self.terms)
 
 
-Step = Input | Make | Contract | Scale | Arrange | Call | Library | Add
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """A view: the part of a value that a loop is at, along some of its axes; `part` is the loop's."""
+
+    target: int
+    value: int
+    axes: Legs
+    part: str
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values read."""
+        return (self.value,)
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulate:
+    """Adds a value to another in place; the target is a view of `into`."""
+
+    target: int
+    into: int
+    value: int
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values read."""
+        return (self.into, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Steps that are done for each part of an edge: `part` is the symbol of a part's size, which is `length`, but for the
+    last, out of `whole`. Nothing reads the target; `inputs` are what the body reads of values from outside, `rooms` those
+    of them that it adds to, which are complete after it."""
+
+    target: int
+    body: tuple[Step, ...]
+    part: str
+    length: int
+    whole: Poly
+    inputs: tuple[int, ...]
+    rooms: tuple[int, ...] = ()
+
+
+Step = Input | Make | Contract | Scale | Arrange | Call | Library | Add | Narrow | Accumulate | Loop
+
+
+def every_step(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps, after each loop also those in it."""
+    for step in steps:
+        yield step
+        if isinstance(step, Loop):
+            yield from every_step(step.body)
 
 
 @dataclass(slots=True)
@@ -327,6 +379,12 @@ class Program:
                 return total_cost(self.entries(step.target, sizes), [c for c, _, _ in step.terms])
             case Make() if isinstance(step.tensor, Expectation):
                 return number(integral_cost(step.tensor), sizes)
+            case Accumulate():
+                return self.entries(step.value, sizes)
+            case Loop():
+                times, rest = divmod(number(step.whole, sizes), step.length)
+                lengths = [(times, step.length), (1, rest)] if rest else [(times, step.length)]
+                return sum(k * sum(self.flops(s, {**sizes, step.part: n}) for s in step.body) for k, n in lengths)
             case _:
                 return 0
 
@@ -369,8 +427,10 @@ class Program:
     def new_entries(self, step: Step, sizes: Mapping[str, int]) -> int:
         """Entries of memory that a step needs for its result: none for inputs and views."""
         match step:
-            case Input():
+            case Input() | Narrow() | Accumulate():
                 return 0
+            case Loop():
+                return Program(list(step.body), self.dims).peak({**sizes, step.part: step.length})
             case Contract():
                 views = len(step.operands) == 1 and not self.flops(step, sizes)
                 return 0 if views else self.entries(step.target, sizes)
@@ -381,7 +441,7 @@ class Program:
 
     def peak(self, sizes: Mapping[str, int]) -> int:
         """Most entries of computed values alive at one time; a view keeps what it views alive, outputs stay."""
-        return sum(self.entries(v, sizes) for v in self.fullest(sizes))
+        return max(self.levels(sizes)[0], default=0)
 
     def symbolic_peak(self, sizes: Mapping[str, int]) -> Poly:
         """The peak as a polynomial in the sizes, for the moment that is fullest at `sizes`."""
@@ -392,10 +452,15 @@ class Program:
 
     def fullest(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The computed values that are alive when they need most memory."""
+        return self.levels(sizes)[1]
+
+    def levels(self, sizes: Mapping[str, int]) -> tuple[list[int], tuple[int, ...]]:
+        """For each step the entries of computed values that are alive while it runs; the values alive at the most."""
         new = [self.new_entries(step, sizes) for step in self.steps]
         last = self._last_uses(new)
         alive: dict[int, int] = {}
         best: tuple[int, ...] = ()
+        levels: list[int] = []
         most = total = 0
         dying: dict[int, list[int]] = {}
         for k, step in enumerate(self.steps):
@@ -403,18 +468,19 @@ class Program:
                 alive[step.target] = new[k]
                 total += new[k]
                 dying.setdefault(last[step.target], []).append(step.target)
+            levels.append(total)
             if total > most:
                 most, best = total, tuple(alive)
             for value in dying.get(k, ()):
                 total -= alive.pop(value)
-        return best
+        return levels, best
 
     def _last_uses(self, new: Sequence[int]) -> dict[int, int]:
         """For each computed value the last step that reads it or a view of it; outputs are read after the end."""
         owner: dict[int, tuple[int, ...]] = {}
         last: dict[int, int] = {}
         for k, step in enumerate(self.steps):
-            below = tuple(dict.fromkeys(o for v in step.inputs for o in owner[v]))
+            below = tuple(dict.fromkeys(o for v in step.inputs for o in owner.get(v, ())))
             for o in below:
                 last[o] = k
             owner[step.target] = (step.target,) if new[k] else below

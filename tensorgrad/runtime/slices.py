@@ -152,7 +152,7 @@ def lengths_of(program: Program, sizes: Mapping[str, int], output: Sequence[str]
             best = min(enough, key=work)
             edge = next(s for s in best if s not in lengths)
             fits = partial(_fits, peak, lengths, edge, limit)
-            return {**lengths, edge: _longest(fits, sizes[edge])}
+            return {**lengths, edge: longest(fits, sizes[edge])}
         best = min(options, key=peak, default=lengths)
         if best is lengths or (lengths and peak(best) >= current):
             raise MemoryLimitError(
@@ -169,7 +169,7 @@ def _fits(
     return peak({**lengths, edge: length}) <= limit
 
 
-def _longest(fits: Callable[[int], bool], size: int) -> int:
+def longest(fits: Callable[[int], bool], size: int) -> int:
     """The greatest length that fits; 1 does."""
     low, high = 1, size
     while low < high:

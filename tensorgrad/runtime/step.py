@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad.calculus.laws import free_names
 from tensorgrad.diagram import Store, check_variables, insert
-from tensorgrad.errors import InputError, MemoryLimitError, ValueMismatchError
+from tensorgrad.errors import InputError, ValueMismatchError
 from tensorgrad.runtime.compiled import Compiled, Options, Written, compiled
 from tensorgrad.runtime.planning import Plan, all_sizes, size_symbols, without_derivatives
 from tensorgrad.runtime.slices import entries_of
@@ -87,7 +88,9 @@ class Step:
         for name in options.constant:
             if name not in found:
                 raise ValueMismatchError(f"constant: {name} is none of the variables, {_names(self.variables)}")
-        self._current = self._compile(all_sizes(self._tensors, dims))
+        known = set(self._symbols) <= {str(s) for s in dims or {}}
+        limit = self._limit() if known else 0
+        self._current = self._compile(all_sizes(self._tensors, dims), limit)
 
     @property
     def source(self) -> str:
@@ -137,12 +140,22 @@ class Step:
 
         Path(path).write_text(standalone(self.source), encoding="utf-8")
 
-    def _compile(self, sizes: Mapping[str, int]) -> Compiled:
-        key = tuple(sizes.get(s, 0) for s in self._symbols)
+    def _compile(self, sizes: Mapping[str, int], limit: int = 0) -> Compiled:
+        key = (limit, *(sizes.get(s, 0) for s in self._symbols))
         found = self._compiled.get(key)
         if found is None:
-            found = self._compiled[key] = compiled(self._written, self._structure, sizes, self._options)
+            options = replace(self._options, limit=limit)
+            found = self._compiled[key] = compiled(self._written, self._structure, sizes, options)
         return found
+
+    def _limit(self, tensors: Mapping[str, Any] | None = None) -> int:
+        """The memory limit in entries, those of the values or else of torch's default dtype; 0 without one."""
+        if self._memory_limit is None:
+            return 0
+        import torch
+
+        itemsize = max((t.element_size() for t in (tensors or {}).values()), default=torch.get_default_dtype().itemsize)
+        return entries_of(self._memory_limit, itemsize)
 
     def __call__(self, values: Values | None = None, /, **named: Any) -> Any:
         """The outputs, a named tuple, for values by name or Variable.
@@ -214,13 +227,12 @@ class Step:
             check_finite(self.variables, tensors)
         if self._facts:
             check_facts(self.variables, tensors)
-        if not self._fixed:
-            self._current = self._compile(sizes)
+        limit = self._limit(tensors)
+        if limit or not self._fixed:
+            self._current = self._compile(sizes, limit)
         # Constants are looked at when they are new, not in every call.
         held = self._options.constant if self._held is not None else ()
         check_symmetric([name for name in self._current.halves if name not in held], tensors)
-        if self._memory_limit is not None:
-            self._check_memory(tensors)
         kind = self._kind(given) if not dims else None
         if kind is not None and all(tensors[name] is given[name] for name in self._names):
             self._ready[kind] = (self._current, sizes)
@@ -256,15 +268,6 @@ class Step:
         nodes = (n for t in self._tensors for n in walk(t) if isinstance(n, Apply) and n.function.name == "inv")
         return " or ".join(dict.fromkeys(map(str, nodes))) or "the expression"
 
-    def _check_memory(self, tensors: Mapping[str, Any]) -> None:
-        itemsize = max((t.element_size() for t in tensors.values()), default=8)
-        limit, plan = entries_of(self._memory_limit, itemsize), self.plan
-        if plan.peak > limit:
-            raise MemoryLimitError(
-                f"memory_limit: {limit:,} entries are too few: the program has {plan.peak:,} alive at its fullest, "
-                f"{plan.largest:,} of them in one; a single contraction can run in slices (tg.contract)"
-            )
-
     def __repr__(self) -> str:
         return f"<Step {', '.join(self._written.outputs)} of {_names(self.variables)}>"
 
@@ -298,7 +301,9 @@ def compile(  # noqa: A001  (the word of torch.compile and jax)
     `constant`, variables whose values stay: what depends on them alone is computed once, when they are given, in a call
     or by `step.prepare(X=...)`, and later calls need only the others; `torch_compile`, to run the program as one graph of
     torch.compile (or the name of a backend); `optimizer`, "auto" or "cotengra" for large contractions; `memory_limit`,
-    entries or a text ("2 GB"): what would need more is refused; `check_finite`, to refuse values with NaN; `check_facts`,
+    entries or a text ("2 GB") for intermediates and outputs: what would need more is computed in loops over parts of an
+    edge, which `step.source` shows and `step.plan.slices` tells, for the sizes of the values, and refused before anything
+    runs where that does not help; `check_finite`, to refuse values with NaN; `check_facts`,
     to refuse values without the facts that variables declare. Facts are taken at their word otherwise, but for one: a
     matrix of which Cholesky reads one half must be symmetric, which is always looked at. An
     output that is a variable, or a view of one (its transpose), shares its memory, as in torch.

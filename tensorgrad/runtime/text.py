@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tensorgrad.runtime.program import Add, Arrange, Call, Contract, Input, Library, Make, Operand, Program, Scale, Step
+from tensorgrad.runtime.program import (
+    Accumulate,
+    Add,
+    Arrange,
+    Call,
+    Contract,
+    Input,
+    Library,
+    Loop,
+    Make,
+    Narrow,
+    Operand,
+    Program,
+    Scale,
+    Step,
+    every_step,
+)
 from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
 _LETTERS = "ijklmnopqrstuvwxyzabcdefgh"
@@ -47,13 +63,17 @@ def coefficient_text(coefficient: Poly, of: str, number: str = "") -> str:
 
 
 def step_names(program: Program) -> list[str]:
-    """A name for each value: the variable's for inputs, t1, t2, ... for what is computed."""
+    """A name for each value: the variable's for inputs, t1, t2, ... for what is computed; parts are called as the whole."""
     taken = {s.name for s in program.steps if isinstance(s, Input)}
     names = [""] * len(program.dims)
     count = 0
-    for step in program.steps:
+    for step in every_step(program.steps):
         if isinstance(step, Input):
             names[step.target] = step.name
+        elif isinstance(step, Narrow | Accumulate):
+            names[step.target] = names[step.inputs[0]]
+        elif isinstance(step, Loop):
+            pass
         elif isinstance(step, Scale) and not step.inputs:
             names[step.target] = str(step.coefficient)
         else:
@@ -88,6 +108,12 @@ def describe(step: Step, names: Sequence[str]) -> str:
             return str(step.tensor) if step.tensor is not None else f"flat ({', '.join(map(str, step.parts))})"
         case Input():
             return step.name
+        case Narrow():
+            return f"{names[step.value]} in parts"
+        case Accumulate():
+            return f"{names[step.into]} + {names[step.value]}"
+        case Loop():
+            return f"in parts of {step.whole}, {step.length} long:"
 
 
 def _exponent(name: str) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.runtime.calls import call_source
-from tensorgrad.runtime.lifetime import broadcasts, deaths
+from tensorgrad.runtime.lifetime import broadcasts, deaths, deaths_within
 from tensorgrad.runtime.products import product_source
 from tensorgrad.runtime.program import (
+    Accumulate,
     Add,
     Arrange,
     Call,
@@ -21,7 +22,9 @@ from tensorgrad.runtime.program import (
     Input,
     Legs,
     Library,
+    Loop,
     Make,
+    Narrow,
     Operand,
     Program,
     Scale,
@@ -31,6 +34,7 @@ from tensorgrad.runtime.program import (
     Spread,
     Step,
     Window,
+    every_step,
     viewed,
 )
 from tensorgrad.runtime.text import coefficient_text, letters
@@ -60,7 +64,11 @@ class Source:
     ) -> None:
         self.program = program
         self._broadcasts = broadcasts(program)
-        self._deaths = deaths(program, sizes) if sizes is not None else {}
+        for loop in (s for s in every_step(program.steps) if isinstance(s, Loop)):
+            self._broadcasts |= broadcasts(Program(list(loop.body), program.dims))
+        self._sizes = sizes
+        self._loops: dict[str, tuple[str, str]] = {}
+        """Loops by the symbol of a part's size: the names of where a part starts and of that size."""
         self.name = name
         self._taken = set(_RESERVED) | {name}
         self.variables = [(self._free(v.name), v) for v in variables]
@@ -94,7 +102,9 @@ class Source:
         self._taken.add(name)
         return name
 
-    def _new(self) -> str:
+    def _new(self, step: Step) -> str:
+        if isinstance(step, Narrow) and self._names[step.value].isidentifier():
+            return self._free(f"{self._names[step.value]}_part")
         self._count += 1
         while f"t{self._count}" in self._taken:
             self._count += 1
@@ -142,7 +152,7 @@ class Source:
                 text = str(dim)
                 if text in self._symbols and text not in shown:
                     shown[text] = f"{parameter}.shape[{axis}]"
-        for symbol in sorted(self._symbols):
+        for symbol in sorted(set(self._symbols) - set(self._loops)):
             if symbol in shown:
                 lines.append(f"{self._symbols[symbol]} = {shown[symbol]}")
             else:
@@ -156,21 +166,44 @@ class Source:
 
     def _body(self) -> list[str]:
         parameter = {v.name: p for p, v in self.variables}
-        lines: list[str] = []
-        for number, step in enumerate(self.program.steps):
+        for step in self.program.steps:
             if isinstance(step, Input):
                 self._names[step.target] = parameter[step.name]
-            elif step.target not in self._broadcasts:
-                lines += self._lines(step)
-            dead = [self._names[v] for v in self._deaths.get(number, ()) if self._names[v] in self._assigned]
-            if dead:
-                lines.append(f"del {', '.join(dead)}")
+        dying = deaths(self.program, self._sizes) if self._sizes is not None else {}
+        lines = self._block(self.program.steps, dying)
         results = [self._turned(self.tensor(v), axes) for v, axes in self.program.outputs.values()]
         lines.append(f"return {', '.join(results)}" + ("," if len(results) == 1 else ""))
         return lines
 
+    def _block(self, steps: Sequence[Step], dying: Mapping[int, Sequence[int]]) -> list[str]:
+        lines: list[str] = []
+        for number, step in enumerate(steps):
+            if not isinstance(step, Input) and step.target not in self._broadcasts:
+                lines += self._lines(step)
+            dead = [self._names[v] for v in dying.get(number, ()) if self._names[v] in self._assigned]
+            if dead:
+                lines.append(f"del {', '.join(dead)}")
+        return lines
+
+    def _loop(self, loop: Loop) -> list[str]:
+        start, part = self._free("start"), self._free(loop.part)
+        self._loops[loop.part] = (start, part)
+        self._symbols[loop.part] = part
+        whole = self.size(loop.whole)
+        dying: Mapping[int, Sequence[int]] = {}
+        if self._sizes is not None:
+            self._sizes = {**self._sizes, loop.part: loop.length}
+            dying = deaths_within(self.program, loop, self._sizes)
+        body = self._block(loop.body, dying)
+        head = f"for {start} in range(0, {whole}, {loop.length}):"
+        return [head, f"    {part} = min({loop.length}, {whole} - {start})", *(f"    {line}" for line in body)]
+
     def _lines(self, step: Step) -> list[str]:
         """The assignment of a step's value; none for numbers and other names of values."""
+        if isinstance(step, Loop):
+            return self._loop(step)
+        if isinstance(step, Accumulate):
+            return [f"{self._names[step.into]} += {self.tensor(step.value)}"]
         expression, literal = self._expression(step)
         if literal:
             self._literal[step.target] = expression
@@ -178,7 +211,7 @@ class Source:
             self._names[step.target] = expression
             self._assigned.discard(expression)
             return []
-        name = self._names[step.target] = self._wished.get(step.target) or self._new()
+        name = self._names[step.target] = self._wished.get(step.target) or self._new(step)
         self._assigned.add(name)
         lines = [f"{name} = {line.replace('<self>', name)}" for line in expression.split("\n")]
         lines[-1] = f"{lines[-1]:<60}  # {self._shape(step.target)}"
@@ -220,8 +253,16 @@ class Source:
                 return self._add(step), False
             case Make():
                 return self._make(step), False
-            case Input():
+            case Narrow():
+                return self._narrow(step), False
+            case _:
                 return self._names[step.target], False
+
+    def _narrow(self, step: Narrow) -> str:
+        text = self._names[step.value]
+        for axis in step.axes:
+            text += f".narrow({axis}, {', '.join(self._loops[step.part])})"
+        return text
 
     def _scale(self, step: Scale) -> tuple[str, bool]:
         if not step.inputs:

@@ -37,8 +37,9 @@ class PlanTree:
 def tree_of(plan: Plan) -> PlanTree:
     """The tree of a plan."""
     shapes = {v.name: tuple(map(str, v.dims)) for _, t in plan.tensors for v in t.variables}
-    cost = f"{amount(plan.flops)} flops, peak {amount(plan.peak)} entries"
-    return PlanTree(", ".join(name for name, _ in plan.tensors if name) or "plan", cost, plan.steps, shapes)
+    cost = "; ".join((f"{amount(plan.flops)} flops, peak {amount(plan.peak)} entries", *plan.slices))
+    steps = tuple(step for step in plan.steps if step.name)
+    return PlanTree(", ".join(name for name, _ in plan.tensors if name) or "plan", cost, steps, shapes)
 
 
 def trees_svg(trees: Sequence[PlanTree]) -> str:
