@@ -214,6 +214,33 @@ def test_a_limit_that_cannot_be_met_says_so_before_anything_runs() -> None:
         tg.contract("ab,cb->ac", A, A, memory_limit="lots")
 
 
+def test_what_opt_einsum_takes_besides() -> None:
+    A, B = tensor(4, 5), tensor(5, 6, seed=1)
+    for options in (
+        {"optimize": False},
+        {"optimize": [(0, 1)]},
+        {"backend": "torch"},
+        {"memory_limit": "max_input"},
+        {"memory_limit": 1e9},
+    ):
+        torch.testing.assert_close(tg.contract("ab,bc->ac", A, B, **options), A @ B)
+    with pytest.raises(InputError, match="backend='jax': expected 'auto', 'torch' or 'numpy'"):
+        tg.contract("ab,bc->ac", A, B, backend="jax")
+    for given_ in ((A > 0, B > 0), ((A > 0).numpy(), (B > 0).numpy())):
+        with pytest.raises(ValueMismatchError, match="the operands are true or false; convert them to numbers"):
+            tg.contract("ab,bc->ac", *given_)
+
+
+@pytest.mark.parametrize("number", [np.float64(1.5), np.float32(1.5), 1.5, Fraction(3, 2), torch.tensor(1.5).double()])
+def test_coefficients_are_numbers_of_any_kind(number: object) -> None:
+    A, B = tensor(4, 5), tensor(5, 6, seed=1)
+    torch.testing.assert_close(tg.contract_sum([(number, "ab,bc->ac", [A, B])]), 1.5 * A @ B)
+    torch.testing.assert_close(tg.contract_sum([(np.int64(3), "ab,bc->ac", [A, B])]), 3 * A @ B)
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(InputError, match=f"term 0: the coefficient is {bad}, not a finite number"):
+            tg.contract_sum([(bad, "ab,bc->ac", [A, B])])
+
+
 def test_large_networks() -> None:
     pytest.importorskip("cotengra")
     np.random.seed(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 import tensorgrad as tg
 import tensorgrad.functions as F
-from tensorgrad.errors import InputError, MemoryLimitError, ValueMismatchError
+from tensorgrad.errors import InputError, MemoryLimitError, SizeError, ValueMismatchError
 from tensorgrad.numeric import evaluate as dense
 from tensorgrad.tensor import Product, Tensor, Variable
 from tests.strategies import small_tensors
@@ -384,6 +385,52 @@ def test_limits_and_options_are_checked_before_anything_runs() -> None:
         step(X=torch.empty(100, 3, device="meta"), W=torch.empty(3, 2, device="meta"))
     with pytest.raises(InputError, match="optimizer='best': expected 'auto' or 'cotengra'"):
         tg.compile(out=X @ W, optimizer="best")
+
+
+WRONG = [
+    (
+        lambda x: tg.compile(y="x * 2"),
+        InputError,
+        r"y is a str, not a tensor; read it, tg.parse\('x \* 2', let=\.\.\.\)",
+    ),
+    (lambda x: tg.compile(**{"a b": x}), InputError, "an output cannot be called 'a b'"),
+    (lambda x: tg.compile(**{"class": x}), InputError, "an output cannot be called 'class'"),
+    (lambda x: tg.compile({"m": 3}, y=x), SizeError, "dims: m is no size of the tensors, and n has none; give n=1000"),
+    (lambda x: tg.compile({"n": -3}, y=x), SizeError, "dims: n=-3 is not a size"),
+    (lambda x: tg.compile(y=x, memory_limit="much"), InputError, "memory_limit='much': expected a number of entries"),
+    (lambda x: tg.compile(y=x, constant="z"), ValueMismatchError, "constant: z is none of the variables, x"),
+    (
+        lambda x: tg.compile(y=x)(x=None),
+        ValueMismatchError,
+        r"the value of x \(n=n\) is a NoneType that makes no tensor",
+    ),
+    (lambda x: tg.compile(y=x)(torch.ones(3)), ValueMismatchError, r"values are given by name, step\(X=\.\.\.\)"),
+    (lambda x: tg.evaluate([x, "x"], {"x": torch.ones(3)}), InputError, "value1 is a str, not a tensor"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), WRONG)
+def test_what_is_given_is_looked_at(call: Callable[[Tensor], object], error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        call(Variable("x", "n"))
+
+
+def test_equal_diagrams_of_several_expressions_are_evaluated_once() -> None:
+    A, B, x = Variable("A", i="n", j="m"), Variable("B", j="m", k="n"), Variable("x", i="n")
+    first, second = F.exp(A @ B) @ x, F.exp(A @ B) @ x.rename(i="k")
+    outputs = {"first": first, "second": second, "turned": F.exp((A @ B).rename(i="p", k="q")), "number": Tensor(7)}
+    values = {name: torch.tensor(v) for name, v in sample(first).items()}
+    inner = torch.exp(values["A"] @ values["B"])
+    expected = {"first": inner.T @ values["x"], "second": inner @ values["x"], "turned": inner, "number": 7.0}
+    found = tg.evaluate(outputs, values)
+    assert list(found) == list(outputs)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name].numpy(), np.asarray(value))
+    several = tg.evaluate(list(outputs.values()), values)
+    assert isinstance(several, tuple)
+    torch.testing.assert_close(several, tuple(found.values()))
+    assert tg.evaluate([], values) == ()
+    assert tg.compile(**outputs).source.count("torch.exp") == 1
 
 
 def test_what_cholesky_takes_to_be_symmetric_is_looked_at() -> None:

@@ -20,6 +20,7 @@ def gathered(operands: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
     first = operands[0] if operands else None
     if type(first) is torch.Tensor:
         dtype, device = first.dtype, first.device
+        _numeric(dtype)
         for t in operands:
             if type(t) is not torch.Tensor or t.dtype is not dtype or t.device != device:
                 break
@@ -36,6 +37,7 @@ def _converted(operands: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
     made: dict[int, Any] = {}
     if given:
         kind = _one_kind(given)
+        _numeric(kind[0])
         for t in operands:
             if id(t) not in made:
                 made[id(t)] = t if isinstance(t, torch.Tensor) else _follower(t, *kind)
@@ -44,7 +46,15 @@ def _converted(operands: Sequence[Any]) -> tuple[bool, Sequence[Any]]:
     dtype = np.result_type(*arrays.values()) if arrays else np.dtype(float)
     for key, array in arrays.items():
         made[key] = from_numpy(array.astype(dtype, copy=False))
+        _numeric(made[key].dtype)
     return True, [made[id(t)] for t in operands]
+
+
+def _numeric(dtype: Any) -> None:
+    import torch
+
+    if dtype is torch.bool:
+        raise ValueMismatchError("the operands are true or false; convert them to numbers, x.to(torch.float32)")
 
 
 def _one_kind(given: dict[int, Any]) -> tuple[Any, Any]:

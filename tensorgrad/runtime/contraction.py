@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from math import isfinite
+from numbers import Rational, Real
 from typing import Any
 
 from tensorgrad.diagram import Store, insert
@@ -43,7 +45,12 @@ class Kernel:
 
 
 def contract(
-    *operands: Any, out: Any = None, optimize: Any = "auto", memory_limit: Any = None, client: Any = None
+    *operands: Any,
+    out: Any = None,
+    optimize: Any = "auto",
+    memory_limit: Any = None,
+    client: Any = None,
+    backend: str = "auto",
 ) -> Any:
     """The contraction of torch tensors or NumPy arrays, as `opt_einsum.contract` and `einsum` write it.
 
@@ -52,9 +59,11 @@ def contract(
     several times is known to be one: what is equal is computed once. The program is compiled at the first call and
     kept for these subscripts, shapes and repetitions.
 
-    Args: `out`, a tensor to write into; `optimize`, "auto" (opt_einsum's names mean it too) or "cotengra";
-    `memory_limit` for intermediates and result, in entries or a text ("2 GB"): what would need more is computed slice by
-    slice; `client`, a Dask client whose workers then compute the slices.
+    Args: `out`, a tensor to write into; `optimize`, "auto" or "cotengra" (what else opt_einsum takes, names, True, False or
+    an order, means "auto": an order of one's own is not needed, and not followed); `memory_limit` for intermediates and
+    result, in entries or a text ("2 GB", or "max_input" for the size of the largest operand): what would need more is
+    computed slice by slice; `client`, a Dask client whose workers then compute the slices; `backend`, "auto", "torch" or
+    "numpy", for opt_einsum's sake: the operands say which it is.
     Raises InputError for subscripts that do not fit, SizeError for an edge with two sizes, MemoryLimitError.
 
     >>> import torch
@@ -62,13 +71,16 @@ def contract(
     >>> contract("ij,ik,k->j", A, A, x)
     tensor([36., 51., 66.])
     """
+    if backend not in ("auto", "torch", "numpy"):
+        raise InputError(f"backend={backend!r}: expected 'auto', 'torch' or 'numpy'; operands are theirs")
     form, tensors = _read(operands)
     arrays, tensors = gathered(tensors)
     shapes = tuple([t.shape for t in tensors])
     kernel = _kernel(form, shapes, _pattern(tensors), _optimizer(optimize))
     if memory_limit is None or memory_limit == -1:
         return returned(kernel(tensors), arrays, out)
-    limit = entries_of(memory_limit, tensors[0].element_size())
+    most = max(t.numel() for t in tensors) or 1
+    limit = most if memory_limit == "max_input" else entries_of(memory_limit, tensors[0].element_size())
     if kernel.plan.peak <= limit:
         return returned(kernel(tensors), arrays, out)
     sliced, dropped = _sliced(form, shapes, _optimizer(optimize), limit)
@@ -136,11 +148,12 @@ def _subscripts(form: Any, shapes: Sequence[Shape]) -> Subscripts:
 
 
 def _optimizer(optimize: Any) -> str:
-    if optimize is True or optimize in PATHS:
+    path = isinstance(optimize, list | tuple) and all(isinstance(pair, list | tuple) for pair in optimize)
+    if isinstance(optimize, bool) or path or optimize in PATHS:
         return "auto"
     if optimize == "cotengra":
         return "cotengra"
-    raise InputError(f"optimize={optimize!r}: expected 'auto' (also {', '.join(PATHS[1:])}) or 'cotengra'")
+    raise InputError(f"optimize={optimize!r}: expected 'auto' (also an order, {', '.join(PATHS[1:])}) or 'cotengra'")
 
 
 def _pattern(tensors: Sequence[Any]) -> tuple[int, ...]:
@@ -157,10 +170,12 @@ def _term(k: int, term: Any) -> tuple[Fraction, str, list[Any]]:
         raise InputError(f"term {k}: expected (coefficient, subscripts, operands)") from None
     if not isinstance(text, str):
         raise InputError(f"term {k}: subscripts are a text, not {type(text).__name__}")
-    if isinstance(coefficient, int | Fraction):
-        return Fraction(coefficient), text, list(operands)
-    if isinstance(coefficient, float):
-        return Fraction(repr(coefficient)), text, list(operands)
+    if isinstance(coefficient, Rational):
+        return Fraction(int(coefficient.numerator), int(coefficient.denominator)), text, list(operands)
+    if isinstance(coefficient, Real):
+        if not isfinite(coefficient):
+            raise InputError(f"term {k}: the coefficient is {float(coefficient)}, not a finite number")
+        return Fraction(repr(float(coefficient))), text, list(operands)
     if getattr(coefficient, "ndim", None) != 0:
         raise InputError(
             f"term {k}: a coefficient is a number or a tensor of order 0, not {type(coefficient).__name__}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from math import ceil, prod
+from math import ceil, inf, prod
 from typing import Any
 
 from tensorgrad.errors import InputError, MemoryLimitError
@@ -28,8 +28,8 @@ def entries_of(limit: Any, itemsize: int) -> int:
     >>> entries_of(1000, 8), entries_of("2 MB", 8)
     (1000, 250000)
     """
-    if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
-        return limit
+    if isinstance(limit, int | float) and not isinstance(limit, bool) and 1 <= limit < inf:
+        return int(limit)
     if isinstance(limit, str):
         text = limit.strip().upper().replace("IB", "B")
         number = text.rstrip("KMGTB").strip()

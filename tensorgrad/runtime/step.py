@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from keyword import iskeyword
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from tensorgrad.calculus.laws import free_names
 from tensorgrad.diagram import Store, check_variables, insert
-from tensorgrad.errors import InputError, ValueMismatchError
+from tensorgrad.errors import InputError, SizeError, ValueMismatchError
 from tensorgrad.runtime.compiled import Compiled, Options, Written, compiled
 from tensorgrad.runtime.planning import Plan, all_sizes, size_symbols, without_derivatives
 from tensorgrad.runtime.slices import entries_of
@@ -23,7 +25,7 @@ from tensorgrad.runtime.values import (
     require_covariances,
     to_torch,
 )
-from tensorgrad.tensor import Apply, Tensor, Variable, walk
+from tensorgrad.tensor import Apply, Tensor, Variable, tensor, walk
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +61,10 @@ class Step:
     ) -> None:
         if not tensors:
             raise ValueMismatchError("nothing to compile: name a tensor, compile(loss=t)")
+        for name in tensors:
+            if not name.isidentifier() or iskeyword(name) or name.startswith("_"):
+                raise InputError(f"an output cannot be called {name!r}: its name is a Python name, without _ in front")
+        tensors = {name: _checked(name, t) for name, t in tensors.items()}
         check_variables(tensors.values())
         store = Store()
         expanded = {name: without_derivatives(t) for name, t in tensors.items()}
@@ -76,6 +82,7 @@ class Step:
         self._finite = finite
         self._facts = facts
         self._symbols = size_symbols(self._tensors)
+        _checked_sizes(size_symbols([*self._tensors, *tensors.values(), *self.variables]), dims)
         self._fixed = dims is not None
         self._compiled: dict[tuple[int, ...], Compiled] = {}
         self._names = tuple(found)
@@ -88,9 +95,9 @@ class Step:
         for name in options.constant:
             if name not in found:
                 raise ValueMismatchError(f"constant: {name} is none of the variables, {_names(self.variables)}")
+        limit = self._limit()
         known = set(self._symbols) <= {str(s) for s in dims or {}}
-        limit = self._limit() if known else 0
-        self._current = self._compile(all_sizes(self._tensors, dims), limit)
+        self._current = self._compile(all_sizes(self._tensors, dims), limit if known else 0)
 
     @property
     def source(self) -> str:
@@ -162,8 +169,7 @@ class Step:
 
         Raises ValueMismatchError for a value that is missing, of a name that is not there, or does not fit.
         """
-        given: dict[str, Any] = {k if isinstance(k, str) else k.name: v for k, v in (values or {}).items()}
-        given |= named
+        given = _by_name(values) | named
         kind = self._kind(given)
         ready = self._ready.get(kind) if kind is not None else None
         if ready is None:
@@ -197,8 +203,7 @@ class Step:
         >>> step(x=torch.tensor([3.0, 5.0])).y
         tensor([3., 5.])
         """
-        given: dict[str, Any] = {k if isinstance(k, str) else k.name: v for k, v in (values or {}).items()}
-        given |= named
+        given = _by_name(values) | named
         check_names(given, self._options.constant, "constant of this step")
         self._constants |= given
         self._held = None
@@ -318,7 +323,7 @@ def compile(  # noqa: A001  (the word of torch.compile and jax)
     if optimizer not in ("auto", "cotengra"):
         raise InputError(f"optimizer={optimizer!r}: expected 'auto' or 'cotengra'")
     backend = "inductor" if torch_compile is True else torch_compile or ""
-    names = tuple(v if isinstance(v, str) else v.name for v in constant)
+    names = tuple(v if isinstance(v, str) else v.name for v in ([constant] if isinstance(constant, str) else constant))
     return Step(tensors, dims, (), Options(names, optimizer, backend), memory_limit, check_finite, check_facts)
 
 
@@ -340,9 +345,28 @@ def compile_to_callable(*tensors: Tensor) -> Callable[..., Any]:
     return run
 
 
-def evaluate(t: Tensor, values: Values, dims: Mapping[str, int] | None = None) -> torch.Tensor:
-    """The value of a tensor, axes in the order of `t.edges`.
+@overload
+def evaluate(t: Tensor, values: Values, dims: Mapping[str, int] | None = None) -> torch.Tensor: ...
 
+
+@overload
+def evaluate(
+    t: Sequence[Tensor], values: Values, dims: Mapping[str, int] | None = None
+) -> tuple[torch.Tensor, ...]: ...
+
+
+@overload
+def evaluate(
+    t: Mapping[str, Tensor], values: Values, dims: Mapping[str, int] | None = None
+) -> dict[str, torch.Tensor]: ...
+
+
+def evaluate(
+    t: Tensor | Sequence[Tensor] | Mapping[str, Tensor], values: Values, dims: Mapping[str, int] | None = None
+) -> torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]:
+    """The value of a tensor, axes in the order of `t.edges`; of several, a tuple, or by the names they are given with.
+
+    Diagrams that are equal up to the order of their axes are computed once, across all of them.
     `values` are torch tensors (arrays, numbers) by name or Variable, axes in declared order, and callables for unknown
     functions; integer sizes are read off them, `dims` gives those that no value shows.
     Raises ValueMismatchError for a missing value, sizes that conflict (the message names both), and a value that is the
@@ -352,10 +376,50 @@ def evaluate(t: Tensor, values: Values, dims: Mapping[str, int] | None = None) -
     >>> x = Variable("x", i="n")
     >>> evaluate(x @ x, {"x": torch.tensor([1.0, 2.0])})
     tensor(5.)
+    >>> evaluate({"loss": x @ x, "grad": 2 * x}, {"x": torch.tensor([1.0, 2.0])})
+    {'loss': tensor(5.), 'grad': tensor([2., 4.])}
     """
-    given = {k if isinstance(k, str) else k.name: v for k, v in values.items()}
-    require_covariances(t, given)
-    return Step({"value": t}).run(given, {str(s): n for s, n in (dims or {}).items()})[0]
+    tensors = [t] if isinstance(t, Tensor) else list(t.values() if isinstance(t, Mapping) else t)
+    given = _by_name(values)
+    outputs = {f"value{k}": one for k, one in enumerate(tensors)}
+    for name, one in outputs.items():
+        require_covariances(_checked(name, one), given)
+    sizes = {str(s): n for s, n in (dims or {}).items()}
+    found: list[torch.Tensor] = [*Step(outputs).run(given, sizes)] if outputs else []
+    if isinstance(t, Tensor):
+        return found[0]
+    return dict(zip(t, found, strict=True)) if isinstance(t, Mapping) else tuple(found)
+
+
+def _by_name(values: Values | None) -> dict[str, Any]:
+    if values is not None and not isinstance(values, Mapping):  # type: ignore[reportUnnecessaryIsInstance]
+        raise ValueMismatchError(
+            f"values are given by name, step(X=...) or {{'X': ...}}, not as a {type(values).__name__}"
+        )
+    return {k if isinstance(k, str) else k.name: v for k, v in (values or {}).items()}
+
+
+def _checked(name: str, t: Any) -> Tensor:
+    """The tensor that is to be computed; numbers are taken as such."""
+    if isinstance(t, Tensor):
+        return t
+    if isinstance(t, int | float | Fraction) and not isinstance(t, bool):
+        return tensor(t)
+    hint = f"; read it, tg.parse({t!r}, let=...)" if isinstance(t, str) else ""
+    raise InputError(f"{name} is a {type(t).__name__}, not a tensor{hint}")
+
+
+def _checked_sizes(symbols: Sequence[str], dims: Mapping[str, int] | None) -> None:
+    """One dictionary of sizes may serve several steps; a name that is none of them is wrong where one is missing."""
+    given = {str(symbol): n for symbol, n in (dims or {}).items()}
+    unknown, missing = [s for s in given if s not in symbols], [s for s in symbols if s not in given]
+    if unknown and missing:
+        raise SizeError(
+            f"dims: {unknown[0]} is no size of the tensors, and {missing[0]} has none; give {missing[0]}=1000"
+        )
+    for symbol, n in given.items():
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:  # type: ignore[reportUnnecessaryIsInstance]
+            raise SizeError(f"dims: {symbol}={n!r} is not a size: sizes are integers from 0 on")
 
 
 def _unknown_functions(tensors: list[Tensor]) -> tuple[str, ...]:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 def to_torch(variables: Sequence[Variable], given: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The value of each variable as a tensor; all get one float dtype and the device of the tensors given."""
-    import torch
-
     made: dict[str, torch.Tensor] = {}
     for variable in variables:
         if variable.name not in given:
@@ -29,7 +27,7 @@ def to_torch(variables: Sequence[Variable], given: Mapping[str, Any]) -> dict[st
             raise ValueMismatchError(
                 f"no value for {variable.name} ({_shape(variable)}); values were given for {listed}"
             )
-        value = torch.as_tensor(given[variable.name])
+        value = _as_tensor(variable, given[variable.name])
         if value.dim() != variable.order:
             raise ValueMismatchError(
                 f"the value of {variable.name} has {value.dim()} axes {tuple(value.shape)}, "
@@ -39,6 +37,17 @@ def to_torch(variables: Sequence[Variable], given: Mapping[str, Any]) -> dict[st
     dtype = _dtype(made, given)
     device = _device(made, given)
     return {name: value.to(dtype=dtype, device=device) for name, value in made.items()}
+
+
+def _as_tensor(variable: Variable, value: Any) -> torch.Tensor:
+    import torch
+
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueMismatchError(
+            f"the value of {variable.name} ({_shape(variable)}) is a {type(value).__name__} that makes no tensor: {error}"
+        ) from error
 
 
 def require_covariances(t: Tensor, given: Mapping[str, Any]) -> None:
