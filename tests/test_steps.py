@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -431,6 +432,25 @@ def test_equal_diagrams_of_several_expressions_are_evaluated_once() -> None:
     torch.testing.assert_close(several, tuple(found.values()))
     assert tg.evaluate([], values) == ()
     assert tg.compile(**outputs).source.count("torch.exp") == 1
+
+
+@pytest.mark.parametrize(("width", "own"), [(5, 3), (3, 5), (1, 4), (200, 7), (7, 200), (6, 6), (4, 0), (0, 4)])
+@pytest.mark.parametrize("batch", ["", "b h"])
+def test_attention_with_values_of_another_width(width: int, own: int, batch: str, tmp_path: Path) -> None:
+    more = {e: e for e in batch.split()}
+    Q, K, V = (
+        Variable(c, **more, **e)
+        for c, e in zip("QKV", ({"s": "s", "d": "d"}, {"t": "t", "d": "d"}, {"t": "t", "w": "w"}), strict=True)
+    )
+    scores = Product((Q, K), (*more, "s", "t"))
+    step = tg.compile(value=Product((F.softmax(scores, "t"), V), (*more, "s", "w")))
+    sizes = {"b": 2, "h": 3, "s": 11, "t": 9, "d": width, "w": own}
+    values = {v.name: torch.randn([sizes[e] for e in v.edges], dtype=torch.float64) for v in (Q, K, V)}
+    expected = torch.softmax(values["Q"] @ values["K"].mT, -1) @ values["V"]
+    torch.testing.assert_close(step(values).value, expected)
+    assert "tf.attention" in step.source
+    step.save(tmp_path / "attention.py")
+    torch.testing.assert_close(runpy.run_path(str(tmp_path / "attention.py"))["step"](*values.values())[0], expected)
 
 
 def test_what_cholesky_takes_to_be_symmetric_is_looked_at() -> None:

@@ -94,8 +94,10 @@ def _fused(program: Program, step: Contract, scores: Contract, parts: Attention,
     # torch has fast ways for four axes only, and a slow one that forms the scores for fewer.
     more = max(0, 4 - len(queries))
     new, first = (f"[{', '.join([part] * more)}]" if more else "" for part in ("None", "0"))
-    text = f"torch.nn.functional.scaled_dot_product_attention({{0}}{new}, {{1}}{new}, {{2}}{new}, scale=1.0){first}"
     dims = {**step.dims, -1: inner}
+    text = f"torch.nn.functional.scaled_dot_product_attention({{0}}{new}, {{1}}{new}, {{2}}{new}, scale=1.0){first}"
+    if dims[values[-1]] is not inner:
+        text = f"tf.attention({{0}}{new}, {{1}}{new}, {{2}}{new}){first}"
     before: list[Step] = []
     if factor is not None:
         number = next(o for o in factor.operands if not o.axes)

@@ -20,6 +20,22 @@ def softplus(x: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.softplus(x, threshold=40.0)
 
 
+WIDEST = 128
+"""Keys and values that attention is not slower for when zeros make them of one width."""
+
+
+def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """softmax(q k') v where keys and values can differ in width. On CPUs torch has a fast way only for one width: zeros
+    make it so, up to `WIDEST`."""
+    own, wide = v.shape[-1], max(q.shape[-1], v.shape[-1])
+    if q.device.type != "cpu" or own == q.shape[-1]:
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)
+    if wide > WIDEST:
+        return torch.softmax(q @ k.mT, dim=-1) @ v
+    q, k, v = (torch.nn.functional.pad(x, (0, wide - x.shape[-1])) for x in (q, k, v))
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)[..., :own]
+
+
 def logdet(x: torch.Tensor) -> torch.Tensor:
     """log of abs of det."""
     return torch.linalg.slogdet(x).logabsdet
