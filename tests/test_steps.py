@@ -434,6 +434,16 @@ def test_equal_diagrams_of_several_expressions_are_evaluated_once() -> None:
     assert tg.compile(**outputs).source.count("torch.exp") == 1
 
 
+def test_products_with_few_columns_are_computed_turned() -> None:
+    t = tg.parse("X @ V", let="X : n m; V : m r")
+    for r, text in ((10, "= V.T @ X.T"), (1, "value = X @ V"), (16, "value = X @ V"), (40, "value = X @ V")):
+        assert text in agrees(t, {"n": 700, "m": 90, "r": r})
+    assert "value = X @ V" in agrees(t, {"n": 700, "m": 20, "r": 10})  # what reads it would take as long
+    assert "value = X @ V" in agrees(t, {"n": 60, "m": 90, "r": 10})
+    softmax = tg.parse("X.T @ softmax(X @ W)", let="X : n m; W : m r")
+    assert "W.T @ X.T" in agrees(softmax, {"n": 700, "m": 90, "r": 9})
+
+
 @pytest.mark.parametrize(("width", "own"), [(5, 3), (3, 5), (1, 4), (200, 7), (7, 200), (6, 6), (4, 0), (0, 4)])
 @pytest.mark.parametrize("batch", ["", "b h"])
 def test_attention_with_values_of_another_width(width: int, own: int, batch: str, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def build(
     builder = _Builder(store, sizes, share, optimizer, constant)
     program = builder.build(outputs)
     program = solved(program, definite_values(store, builder.values), triangular_values(store, builder.values))
-    return oriented(attended(program))
+    return oriented(attended(program), sizes)
 
 
 class _Builder:

@@ -6,15 +6,35 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tensorgrad.runtime.program import Add, Arrange, Call, Contract, Legs, Library, Operand, Program, Scale, Step
+from tensorgrad.runtime.program import (
+    Add,
+    Arrange,
+    Call,
+    Contract,
+    Legs,
+    Library,
+    Operand,
+    Program,
+    Scale,
+    Step,
+    number,
+)
 
 Perm = Legs
 """Axis a of the new value is axis perm[a] of the old one."""
 
 
-def oriented(program: Program) -> Program:
-    """The program with contractions, sums and multiples computed in the order of axes that is read most."""
-    chosen = _chosen(program)
+NARROW = 16
+"""A product of matrices with fewer columns is computed turned: the libraries below torch are slow for so few."""
+
+LONG = 64
+"""Entries that such a product sums at least, for its layout to matter more than what reads it."""
+
+
+def oriented(program: Program, sizes: Mapping[str, int]) -> Program:
+    """The program with contractions, sums and multiples computed in the order of axes that is read most; products of
+    matrices with few columns have these as rows."""
+    chosen = _chosen(program, sizes)
     if not chosen:
         return program
     result = Program([_rewritten(step, chosen) for step in program.steps], list(program.dims))
@@ -24,7 +44,7 @@ def oriented(program: Program) -> Program:
     return result
 
 
-def _chosen(program: Program) -> dict[int, Perm]:
+def _chosen(program: Program, sizes: Mapping[str, int]) -> dict[int, Perm]:
     """For each value that is turned its permutation; later values first, since these say what earlier ones are for."""
     wanted: dict[int, Counter[Perm]] = {}
     for value, axes in program.outputs.values():
@@ -37,6 +57,7 @@ def _chosen(program: Program) -> dict[int, Perm]:
         perm = identity
         if step.target in free:
             perm = held[step.target] if step.target in held else _best(wanted.get(step.target), identity)
+            perm = _narrow_first(step, sizes) or perm
         if perm != identity:
             chosen[step.target] = perm
         if isinstance(step, Scale) and step.inputs:
@@ -45,6 +66,22 @@ def _chosen(program: Program) -> dict[int, Perm]:
             for _, value, axes in step.terms:
                 wanted.setdefault(value, Counter())[tuple(axes[p] for p in perm)] += 1
     return chosen
+
+
+def _narrow_first(step: Step, sizes: Mapping[str, int]) -> Perm | None:
+    """The order that has few columns of a product of matrices as its rows; None where they are not few."""
+    if not isinstance(step, Contract) or len(step.operands) != 2 or any(o.views for o in step.operands):
+        return None
+    (left, right), kept = (set(o.axes) for o in step.operands), set(step.kept)
+    summed = left & right
+    if len(left) != 2 or len(right) != 2 or len(summed) != 1 or summed & kept or len(kept) != 2:
+        return None
+    lengths = [number(step.dims[e], sizes) for e in step.kept]
+    narrow = min(range(2), key=lengths.__getitem__)
+    few = 1 < lengths[narrow] < NARROW and lengths[1 - narrow] >= 8 * lengths[narrow]
+    if not few or number(step.dims[summed.pop()], sizes) < LONG:
+        return None
+    return (narrow, 1 - narrow)
 
 
 def _free(program: Program) -> set[int]:
