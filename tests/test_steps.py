@@ -444,6 +444,20 @@ def test_products_with_few_columns_are_computed_turned() -> None:
     assert "W.T @ X.T" in agrees(softmax, {"n": 700, "m": 90, "r": 9})
 
 
+def test_what_is_multiplied_entry_by_entry_lies_in_one_order() -> None:
+    let = "X : n m; Y : k m; G : n m; Z : k n"
+    source = agrees(tg.parse("softmax(X @ Y.T) * (Y @ G.T).T", let=let), {"n": 9, "m": 5, "k": 7})
+    assert "G @ Y.T" in source
+    assert source.count(".T") == 2
+    dims = {"n": 9, "m": 5, "k": 7}
+    products = {"a": "2 * X @ Y.T", "b": "(-3 * X @ Y.T).T + Z", "c": "exp(X @ Y.T) * (X @ Y.T)", "d": "6 * Y @ X.T"}
+    outputs = {name: tg.parse(text, let=let) for name, text in products.items()}
+    values = {name: v for t in outputs.values() for name, v in sample(t, dims).items()}
+    found = tg.compile(dims, **outputs)({name: torch.tensor(v) for name, v in values.items()})
+    for name, t in outputs.items():
+        np.testing.assert_allclose(getattr(found, name).numpy(), dense(t, values, dims))
+
+
 @pytest.mark.parametrize(("width", "own"), [(5, 3), (3, 5), (1, 4), (200, 7), (7, 200), (6, 6), (4, 0), (0, 4)])
 @pytest.mark.parametrize("batch", ["", "b h"])
 def test_attention_with_values_of_another_width(width: int, own: int, batch: str, tmp_path: Path) -> None:

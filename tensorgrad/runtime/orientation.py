@@ -49,23 +49,55 @@ def _chosen(program: Program, sizes: Mapping[str, int]) -> dict[int, Perm]:
     wanted: dict[int, Counter[Perm]] = {}
     for value, axes in program.outputs.values():
         wanted.setdefault(value, Counter())[axes] += 2
-    free = _free(program)
+    free, laid = _free(program), _laid(program)
+    roots, made = _multiples(program), {s.target: s for s in program.steps}
     chosen: dict[int, Perm] = {}
     held: dict[int, Perm] = {}
     for step in reversed(program.steps):
         identity = tuple(range(len(program.dims[step.target])))
         perm = identity
         if step.target in free:
-            perm = held[step.target] if step.target in held else _best(wanted.get(step.target), identity)
-            perm = _narrow_first(step, sizes) or perm
+            root = roots.get(step.target, step.target)
+            if root not in held:
+                usual = _best(wanted.get(step.target), laid.get(step.target, identity))
+                held[root] = _narrow_first(made[root], sizes) or usual
+            perm = held[root]
         if perm != identity:
             chosen[step.target] = perm
-        if isinstance(step, Scale) and step.inputs:
-            held[step.inputs[0]] = perm
-        elif isinstance(step, Add):
+        if isinstance(step, Add):
             for _, value, axes in step.terms:
                 wanted.setdefault(value, Counter())[tuple(axes[p] for p in perm)] += 1
+        elif isinstance(step, Contract):
+            for operand in _whole(step):
+                order = tuple(operand.axes.index(step.kept[p]) for p in perm)
+                wanted.setdefault(operand.value, Counter())[order] += 1
     return chosen
+
+
+def _whole(step: Contract) -> list[Operand]:
+    """The operands that have all axes of an entrywise product."""
+    kept = set(step.kept)
+    plain = all(not o.views and len(set(o.axes)) == len(o.axes) and kept.issuperset(o.axes) for o in step.operands)
+    return [o for o in step.operands if len(o.axes) == len(kept)] if plain and len(step.operands) == 2 else []
+
+
+def _laid(program: Program) -> dict[int, Perm]:
+    """The orders in which values lie that are fixed, and what is made of them entry by entry."""
+    laid: dict[int, Perm] = {}
+    for step in program.steps:
+        identity = tuple(range(len(program.dims[step.target])))
+        if isinstance(step, Contract):
+            known = [(o, laid[o.value]) for o in _whole(step) if o.value in laid]
+            found = [tuple(step.kept.index(o.axes[p]) for p in perm) for o, perm in known]
+        elif isinstance(step, Add):
+            found = [tuple(axes.index(p) for p in laid[v]) for _, v, axes in step.terms if v in laid]
+        elif isinstance(step, Scale):
+            found = [laid[v] for v in step.inputs if v in laid]
+        else:
+            found = [] if isinstance(step, Library | Arrange) else [identity]
+        if found:
+            laid[step.target] = found[0]
+    return laid
 
 
 def _narrow_first(step: Step, sizes: Mapping[str, int]) -> Perm | None:
@@ -86,14 +118,21 @@ def _narrow_first(step: Step, sizes: Mapping[str, int]) -> Perm | None:
 
 def _free(program: Program) -> set[int]:
     """The values whose axes may be in any order; a multiple has the order of what it is a multiple of."""
-    uses = Counter(v for step in program.steps for v in step.inputs)
-    uses.update(v for v, _ in program.outputs.values())
     free: set[int] = set()
     for step in program.steps:
-        alone = isinstance(step, Scale) and step.inputs and uses[step.inputs[0]] == 1 and step.inputs[0] in free
-        if isinstance(step, Contract | Library | Add) or alone:
+        multiple = isinstance(step, Scale) and free.issuperset(step.inputs)
+        if isinstance(step, Contract | Library | Add) or (multiple and step.inputs):
             free.add(step.target)
     return free
+
+
+def _multiples(program: Program) -> dict[int, int]:
+    """For each multiple what it is a multiple of, in the end."""
+    roots: dict[int, int] = {}
+    for step in program.steps:
+        if isinstance(step, Scale) and step.inputs:
+            roots[step.target] = roots.get(step.inputs[0], step.inputs[0])
+    return roots
 
 
 def _best(wanted: Counter[Perm] | None, identity: Perm) -> Perm:
