@@ -444,6 +444,36 @@ def test_products_with_few_columns_are_computed_turned() -> None:
     assert "W.T @ X.T" in agrees(softmax, {"n": 700, "m": 90, "r": 9})
 
 
+LOW_RANK: list[tuple[str, str, Callable[[dict[str, torch.Tensor]], torch.Tensor]]] = [
+    ("X - U @ V.T", "torch.addmm(X, U, V.T, alpha=-1)", lambda v: v["X"] - v["U"] @ v["V"].T),
+    ("2 * X + 3 * U @ W", ", beta=2)", lambda v: 2 * v["X"] + 3 * v["U"] @ v["W"]),
+    ("Z.T - U @ W / 3", "torch.addmm(Z.T, ", lambda v: v["Z"].T - v["U"] @ v["W"] / 3),
+    ("V @ U.T - Z", "torch.addmm(Z, V, U.T, beta=-1)", lambda v: v["V"] @ v["U"].T - v["Z"]),
+]
+
+
+@pytest.mark.parametrize(("text", "call", "expected"), LOW_RANK)
+def test_a_product_of_low_rank_is_added_in_one_call(
+    text: str, call: str, expected: Callable[[dict[str, torch.Tensor]], torch.Tensor]
+) -> None:
+    t = tg.parse(text, let="X : n m; Z : m n; U : n r; V : m r; W : r m")
+    step = tg.compile({"n": 600, "m": 500, "r": 20}, value=t)
+    assert call in step.source
+    for dims in ({"n": 600, "m": 500, "r": 20}, {"n": 7, "m": 5, "r": 3}, {"n": 2, "m": 3, "r": 0}):
+        values = {name: torch.tensor(v) for name, v in sample(t, dims).items()}
+        torch.testing.assert_close(step(values).value, expected(values))
+    for dims in ({"n": 600, "m": 500, "r": 70}, {"n": 60, "m": 500, "r": 20}):
+        assert "addmm" not in tg.compile(dims, value=t).source
+
+
+def test_a_product_that_is_read_twice_is_not_hidden_in_a_sum() -> None:
+    dims, let = {"n": 600, "m": 500, "r": 20}, "X : n m; U : n r; V : m r"
+    total, product = tg.parse("X - U @ V.T", let=let), tg.parse("U @ V.T", let=let)
+    assert "addmm" not in tg.compile(dims, total=total, product=product).source
+    plan = tg.compile(dims, total=total).plan
+    assert (plan.flops, plan.peak) == (2 * 600 * 500 * 20 + 600 * 500, 600 * 500)
+
+
 def test_what_is_multiplied_entry_by_entry_lies_in_one_order() -> None:
     let = "X : n m; Y : k m; G : n m; Z : k n"
     source = agrees(tg.parse("softmax(X @ Y.T) * (Y @ G.T).T", let=let), {"n": 9, "m": 5, "k": 7})

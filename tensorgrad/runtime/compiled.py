@@ -9,6 +9,7 @@ from typing import Any
 
 from tensorgrad.diagram import Leaf, Ref, Store
 from tensorgrad.errors import MemoryLimitError
+from tensorgrad.runtime.additions import added
 from tensorgrad.runtime.build import build
 from tensorgrad.runtime.constants import Hoisted, hoisted
 from tensorgrad.runtime.loading import load
@@ -88,6 +89,8 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
     naive = naive_flops(written.store, program, [h for h, _ in written.outputs.values()], sizes)
     if options.limit and not options.constant:
         program = fitted(program, sizes, options.limit)
+    if not options.constant:
+        program = added(program, sizes)
     plan = of_program(program, sizes, written.named, naive, written.rules)
     title = ", ".join(written.outputs)
     facts = {v.name: frozenset(f.name for f in v.facts if not f.axes) for v in written.variables if v.order == 2}
