@@ -500,6 +500,10 @@ def _product(dims: Iterable[Poly]) -> Poly:
 
 def number(dim: Poly, sizes: Mapping[str, int]) -> int:
     """A size as an integer."""
+    if len(dim.terms) == 1:
+        ((monomial, coefficient),) = dim.terms
+        if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1 and monomial[0][0] in sizes:
+            return sizes[monomial[0][0]]  # most sizes are symbols
     return int(dim.evaluate(sizes))
 
 
