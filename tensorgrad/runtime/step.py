@@ -309,9 +309,10 @@ def compile(  # noqa: A001  (the word of torch.compile and jax)
     entries or a text ("2 GB") for intermediates and outputs, as the plan counts them (what torch needs inside one call
     comes besides): what would need more is computed in loops over parts of an edge, which `step.source` shows and
     `step.plan.slices` tells, for the sizes of the values, and refused before anything runs where that does not help;
-    `check_finite`, to refuse values with NaN; `check_facts`, to refuse values without the facts that variables declare. Facts are taken at their word otherwise, but for one: a
-    matrix of which Cholesky reads one half must be symmetric, which is always looked at. An
-    output that is a variable, or a view of one (its transpose), shares its memory, as in torch.
+    `check_finite`, to refuse values with NaN; `check_facts`, to refuse values without the facts that variables declare.
+    Facts are taken at their word otherwise, but for one: a matrix of which Cholesky reads one half must be symmetric,
+    which is always looked at. An output that is a variable, or a view of one (its transpose), shares its memory, as in
+    torch.
 
     >>> import torch
     >>> X, w = Variable("X", i="n", j="m"), Variable("w", j="m")
