@@ -29,6 +29,10 @@ P = numbers(3, 4, seed=8).abs() + 0.5
 OPERATIONS: list[tuple[Callable[..., torch.Tensor], tuple[torch.Tensor, ...]]] = [
     (lambda a, b: a @ b, (A, B)),
     (lambda a, b: torch.matmul(a, b), (T, U)),
+    (lambda a, b: torch.matmul(input=a, other=b), (T, U)),
+    (lambda a, c: torch.sub(a, other=c, alpha=2), (A, C)),
+    (lambda a: torch.sum(input=a, dim=1, keepdim=True), (A,)),
+    (lambda a: torch.reshape(input=a, shape=(12,)), (A,)),
     (lambda a, b: torch.matmul(a, b), (T, B)),
     (lambda a, b: a @ b, (A, U)),
     (lambda a, b: a @ b, (numbers(6, 1, 3, 4), U)),

@@ -192,6 +192,9 @@ def _expression(
     args: Any = map_arg(node.args, given)
     kwargs: dict[str, Any] = map_arg(node.kwargs, given)  # type: ignore[assignment]
     kwargs = {k: v for k, v in kwargs.items() if k != "_stacklevel" and not (k in _HARMLESS and v is _HARMLESS[k])}
+    if "input" in kwargs or "other" in kwargs:  # what torch calls the first and the second operand
+        args = (*([kwargs.pop("input")] if "input" in kwargs else []), *args)
+        args = (*args, *([kwargs.pop("other")] if "other" in kwargs else []))
     found = _meaning(name, node, args, kwargs, tuple(value.shape))
     if found is not None and (shape_of(found) != tuple(value.shape) or found.edges != axis_names(value.dim())):
         raise TensorgradError(f"{node.format_node()}: read as {found}, of shape {shape_of(found)}: a bug of tensorgrad")
