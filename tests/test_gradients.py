@@ -231,7 +231,7 @@ def test_stable_at_large_inputs(name: str, order: int, simplified: bool) -> None
 @pytest.mark.parametrize("text", ["softplus(-x)", "-softplus(-x)", "2 * softplus(-x)", "softplus(-x) * softplus(-x)"])
 @pytest.mark.parametrize("dims", [{}, {"n": 2}])
 def test_what_is_small_keeps_its_digits(text: str, dims: dict[str, int]) -> None:
-    point = torch.tensor([20.0, 50.0])
+    point = torch.tensor([20.0, 30.0])
     simplified = tg.simplify(tg.parse(text, let="x : n"), dims=dims).tensor
     expected = tg.evaluate(tg.parse(text, let="x : n"), {"x": point.double()})
     assert tg.evaluate(simplified, {"x": point}).double().numpy() == pytest.approx(expected.numpy(), rel=1e-5, abs=0)
