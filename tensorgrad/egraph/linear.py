@@ -11,8 +11,8 @@ from tensorgrad.diagram.expression import children
 from tensorgrad.diagram.nodes import Application, Handle, Network, Node, Ref, Total
 from tensorgrad.egraph.forms import member_axes, sum_members, sum_of
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.egraph.reasons import Applied, Congruent, Lemma
-from tensorgrad.sizes import MINUS_ONE, ONE, Poly
+from tensorgrad.egraph.reasons import Applied, Congruent
+from tensorgrad.sizes import ONE, Poly
 
 _MOST_FORMS = 500
 
@@ -40,32 +40,8 @@ class Linear:
         self._inlined: set[tuple[Handle, tuple[Handle, ...]]] = set()
         self._paths: dict[Handle, frozenset[Handle]] = {}
         self._distributed: set[tuple[Handle, Choice]] = set()
-        self._opposed: set[Handle] = set()
         self._back: dict[tuple[Handle, Handle], bool] = {}
         self._looked_at = (0, 0)
-
-    # Sums that are zero.
-
-    def oppose(self, root: Handle) -> bool:
-        """The two terms of a sum that is zero are opposite: x + c * y = 0 says x = -c * y."""
-        graph = self.graph
-        changed = False
-        for handle in graph.members(root).totals if graph.is_zero(root) else ():
-            node = graph.nodes[handle]
-            if handle in self._opposed or not isinstance(node, Total) or len(node.terms) != 2:
-                continue
-            self._opposed.add(handle)
-            for (c, h, p), (d, g, q) in (node.terms, node.terms[::-1]):
-                if c is not ONE and c is not MINUS_ONE:
-                    continue
-                alone, other = (h, p), graph.scaled(-d if c is ONE else d, (g, q))
-                left, right = (alone, other) if c is ONE else (other, alone)
-                difference = handle, tuple(range(len(node.dims)))
-                lemma = Lemma("difference", difference, graph.zero(node.dims))
-                changed = graph.union(left, right, Applied("difference-is-zero", "built in", lemma=lemma)) or changed
-                graph.rebuild()
-                break
-        return changed
 
     # Inlining.
 
@@ -78,7 +54,7 @@ class Linear:
             case Network():
                 chosen = {h: self._network_form(handle, h) for h, _ in node.operands if h >= FLAT}
             case Total():
-                chosen = self._without_swaps({h: self._sum_form(handle, h) for _, h, _ in node.terms})
+                chosen = {h: self._sum_form(handle, h) for _, h, _ in node.terms}
             case _:
                 return False
         forms = {h: m for h, m in chosen.items() if m is not None}
@@ -154,24 +130,6 @@ class Linear:
         node = self.graph.nodes[member]
         assert isinstance(node, Network)
         return node.coefficient is not known and all(h < FLAT or self.graph.root(h) != root for h, _ in node.operands)
-
-    def _without_swaps(self, chosen: Mapping[Handle, Handle | None]) -> dict[Handle, Handle | None]:
-        """The forms of a sum's terms; where two terms are multiples of each other only one is written as the other."""
-        graph = self.graph
-        kept: dict[Handle, Handle | None] = {}
-        target: dict[Handle, Handle] = {}
-        for h, member in chosen.items():
-            node = graph.nodes[member] if member is not None else None
-            if isinstance(node, Network) and len(chosen) > 1:
-                draft = Draft()
-                edges = draft.edges(node.dims)
-                draft.operands = [(g, [edges[e] for e in legs]) for g, legs in node.operands]
-                draft.boundary = [edges[e] for e in node.boundary]
-                target[graph.root(h)] = graph.root(graph.network(draft)[0])
-                if target.get(target[graph.root(h)]) == graph.root(h):
-                    member = None
-            kept[h] = member
-        return kept
 
     def _inlined_network(self, node: Network, forms: dict[Handle, Handle]) -> Ref:
         graph = self.graph

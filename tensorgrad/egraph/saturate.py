@@ -245,8 +245,6 @@ class Saturation:
             users = {u: None for root in gained for u in graph.members(root).users}
             self._to_factor += [u for u in users if isinstance(graph.nodes[u], Total)]
             self._to_distribute += [u for u in users if isinstance(graph.nodes[u], Network)]
-            for root in gained:
-                changed = self.linear.oppose(root) or changed
             for handle in (*candidates, *users):
                 changed = self.linear.inline(handle) or changed
                 if self.equations.directions:
