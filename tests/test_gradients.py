@@ -228,7 +228,10 @@ def test_stable_at_large_inputs(name: str, order: int, simplified: bool) -> None
     assert found.double().numpy() == pytest.approx(expected.numpy(), abs=1e-4 * scale, rel=1e-4)
 
 
-@pytest.mark.parametrize("text", ["softplus(-x)", "-softplus(-x)", "2 * softplus(-x)", "softplus(-x) * softplus(-x)"])
+@pytest.mark.parametrize(
+    "text",
+    ["softplus(-x)", "-softplus(-x)", "2 * softplus(-x)", "softplus(-x) * softplus(-x)", "sigmoid(x) * sigmoid(-x)"],
+)
 @pytest.mark.parametrize("dims", [{}, {"n": 2}])
 def test_what_is_small_keeps_its_digits(text: str, dims: dict[str, int]) -> None:
     point = torch.tensor([20.0, 30.0])

@@ -51,13 +51,13 @@ class Class:
 class Classes(Store):
     """A store whose nodes are members of classes. `seconds` and `nodes` bound its growth.
 
-    With `turned` a sum with its sign turned opens in sums as a sum does: good for proofs, but where a cheap form is sought
-    x - c * y would be lost for x + c * z - c, y being 1 - z.
+    With `proving` a sum with its sign turned opens in sums as a sum does, and rules are used that lose digits: where a
+    cheap form is sought, x - c * y would be lost for x + c * z - c, y being 1 - z.
     """
 
-    def __init__(self, seconds: float = 5.0, nodes: int = 20_000, turned: bool = False) -> None:
+    def __init__(self, seconds: float = 5.0, nodes: int = 20_000, proving: bool = False) -> None:
         super().__init__()
-        self.turned = turned
+        self.proving = proving
         self.deadline = time.monotonic() + seconds
         self.limit = nodes
         self.classes: list[Class | None] = [Class()]
@@ -182,7 +182,7 @@ class Classes(Store):
         those without a coefficient next."""
         node = self._network(member)
         turned = False
-        if self.turned and node.coefficient is MINUS_ONE and len(node.operands) == 1 and node.operands[0][0] >= FLAT:
+        if self.proving and node.coefficient is MINUS_ONE and len(node.operands) == 1 and node.operands[0][0] >= FLAT:
             child, legs = node.operands[0]
             turned = self.members(child).summed is not None and sorted(legs) == sorted(node.boundary)
         return not turned, node.coefficient is not ONE

@@ -15,7 +15,7 @@ from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Ref, To
 from tensorgrad.diagram.store import Store
 from tensorgrad.function import STABLE, Function
 from tensorgrad.sizes import ONE
-from tensorgrad.tensor import Apply, Fact, Flat, Product, Scalar, Tensor, Variable, walk
+from tensorgrad.tensor import Apply, Fact, Flat, Product, Scalar, Sum, Tensor, Variable, walk
 
 RELATIONS = ("nullary", "app", "binary")
 """The tables of applications, by number of arguments. No rule is about a function of three: congruence is in the graph."""
@@ -65,6 +65,17 @@ class Rewrite:
             return False
         name = self.left.function.name
         return name in STABLE and all(n.function.name != name for n in walk(self.right) if isinstance(n, Apply))
+
+    @property
+    def cancels(self) -> bool:
+        """Whether it writes a stable function as a difference with another value of it: small values lose their digits.
+
+        Such a rule is for proofs; a form that is to be run must not have gone through it.
+        """
+        if not isinstance(self.right, Sum) or not isinstance(self.left, Apply) or self.left.function.name not in STABLE:
+            return False
+        again = any(isinstance(n, Apply) and n.function is self.left.function for n in walk(self.right))
+        return again and min(self.right.weights) < 0
 
     @property
     def defines(self) -> bool:

@@ -50,6 +50,8 @@ class Rewriter:
         member = hints[root] if root is not None else 0
         if root is None or (member in self.graph.dead and root[0] != "class"):
             return False
+        if pattern.rewrite.cancels and not self.graph.proving:
+            return False
         changed = False
         once = pattern.cuts or (not pattern.rewrite.explore and pattern.kind in ("network", "total"))
         if once and (pattern.rewrite.name, member) in self._used:

@@ -176,7 +176,7 @@ def conclude(
     assume: bool = True,
 ) -> Concluded:
     """Whether a tensor without derivatives has a fact, and why; `assume` that its partial functions are defined."""
-    graph = EGraph(math.inf, nodes, turned=True)
+    graph = EGraph(math.inf, nodes, proving=True)
     engine = Engine.of(rules, [t, *expressions(conditions)])
     try:
         first = Precedence([t, *expressions(conditions)])
@@ -210,7 +210,7 @@ class _Search:
     ) -> None:
         engine = Engine.of(rules, [*written, left, right, *expressions(conditions)])
         # The seconds are those of the search: what is stated must be in the graph before it.
-        graph = EGraph(math.inf, nodes, turned=True)
+        graph = EGraph(math.inf, nodes, proving=True)
         self.graph, self.left = graph, left
         try:
             first = Precedence([left, right, *written, *expressions(conditions)])
