@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from tensorgrad.egraph.pricing import Objective, Pricing
 from tensorgrad.egraph.saturate import Round, Stopped
 from tensorgrad.extract import Extraction
 from tensorgrad.tensor import Tensor
+
+JOINING = 3.0
+"""Seconds for the steps between steps of derivations: those of large forms are left as several at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +83,14 @@ class Exploration:
     def forms(self, dims: Mapping[str, int] | None, objective: Objective | None = None) -> tuple[Form, ...]:
         """The forms of that choice, each with its derivation."""
         extraction = self.extraction(dims, objective)
-        explainer = Explainer(self.graph)
-        return tuple(self._form(t, ref, extraction, explainer) for ref, t in zip(self.refs, self.tensors, strict=True))
+        explainer, until = Explainer(self.graph), time.monotonic() + JOINING
+        pairs = zip(self.refs, self.tensors, strict=True)
+        return tuple(self._form(t, ref, extraction, explainer, until) for ref, t in pairs)
 
-    def _form(self, t: Tensor, ref: Ref, extraction: Extraction, explainer: Explainer) -> Form:
+    def _form(self, t: Tensor, ref: Ref, extraction: Extraction, explainer: Explainer, until: float) -> Form:
         steps, names = explainer.extraction(ref[0], extraction.chosen)
         edges = [t.edges[list(ref[1]).index(p)] for p in range(len(ref[1]))]
         result = extraction.tensor(ref, t.edges)
-        joined = Joiner(self.connect, names).joined(t, derivation(steps, edges).steps, result)
+        joined = Joiner(self.connect, names, until).joined(t, derivation(steps, edges).steps, result)
         egraph = Explored(self.graph, self.graph.root(ref[0]), extraction.chosen, self.history)
         return Form(result, Derivation(tuple(joined)), names, egraph)

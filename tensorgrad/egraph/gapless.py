@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,11 +23,13 @@ Connect = Callable[[Tensor, Tensor], Sequence[Step] | None]
 class Joiner:
     """Closes the gaps of a derivation. Tensors are compared as canonical diagrams.
 
-    `rules` names what the derivation used: what cannot be closed is one step with these names, marked as several.
+    `rules` names what the derivation used: what cannot be closed, or not before `deadline` (of time.monotonic), is one
+    step with these names, marked as several.
     """
 
     connect: Connect
     rules: tuple[str, ...]
+    deadline: float = math.inf
     _store: Store = field(default_factory=Store)
     _known: dict[int, tuple[Tensor, Ref]] = field(default_factory=dict[int, tuple[Tensor, Ref]])
 
@@ -65,7 +69,7 @@ class Joiner:
     def _bridge(self, a: Tensor, b: Tensor, depth: int) -> list[Step]:
         if self.same(a, b):
             return []
-        steps = self.connect(a, b) if depth else None
+        steps = self.connect(a, b) if depth and time.monotonic() < self.deadline else None
         if not steps:
             return [Step(", ".join(self.rules) or "known equalities", "several steps", a, b)]
         return self.joined(a, steps, b, depth - 1)
