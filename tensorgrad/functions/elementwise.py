@@ -44,7 +44,7 @@ def sqrt(t: TensorLike) -> Tensor:
     >>> from tensorgrad import F, Variable
     >>> x = Variable("x", i="n")
     >>> print(F.sum(F.sqrt(x)).grad(x).simplify())
-    x ** (-1/2) / 2
+    1 / (2 * sqrt(x))
     """
     return _apply("sqrt", t)
 
@@ -176,7 +176,7 @@ def erf(t: TensorLike) -> Tensor:
     >>> from tensorgrad import F, Variable
     >>> x = Variable("x", i="n")
     >>> print(F.sum(F.erf(x)).grad(x).simplify())
-    2 * pi ** (-1/2) * exp(-x ** 2)
+    2 * exp(-x ** 2) / sqrt(pi)
     """
     return _apply("erf", t)
 
@@ -187,7 +187,7 @@ def gelu(t: TensorLike) -> Tensor:
     >>> from tensorgrad import F, Variable
     >>> x = Variable("x", i="n")
     >>> print(F.sum(F.gelu(x)).grad(x).simplify())
-    (2 * 2 ** (-1/2) * pi ** (-1/2) * x * exp(-x ** 2 / 2) + erf(2 ** (-1/2) * x) + 1) / 2
+    (erf(sqrt(2) * x / 2) + 1 + sqrt(2) * x * exp(-x ** 2 / 2) / sqrt(pi)) / 2
     """
     return _apply("gelu", t)
 

@@ -50,7 +50,7 @@ def layer_norm(t: Tensor, dim: Dim = None, eps: TensorLike = 0) -> Tensor:
 
     >>> from tensorgrad import F, Variable
     >>> print(F.layer_norm(Variable("x", i="n"), "i"))
-    (norm2(x - sum(x) / n) / n) ** (-1/2) * (x - sum(x) / n)
+    (x - sum(x) / n) / sqrt(norm2(x - sum(x) / n) / n)
     """
     centred = t - mean(t, dim, keepdims=True)
     return centred * power(mean(centred * centred, dim) + eps, Fraction(-1, 2))

@@ -106,12 +106,11 @@ def product(coefficient: Poly, above: Sequence[Text], below: Sequence[Text], las
         if alone and not negative:
             return last
         factors.append(last.at_least(MUL))
-    if len(bottoms) > 1:
-        bottoms = [Text(" * ".join(t.s for t in bottoms), MUL)]
     dividers = [_partial(t).at_least(POWER) for t in (*bottoms, *below)]
     if not factors:
         factors = ["1"]
-    text = " * ".join(factors) + "".join(f" / {d}" for d in dividers)
+    divided = f" / ({' * '.join(dividers)})" if len(dividers) > 1 else "".join(f" / {d}" for d in dividers)
+    text = " * ".join(factors) + divided
     single = len(factors) == 1 and not dividers
     if negative:
         return Text(f"-{text}", UNARY if single else MUL)
