@@ -136,7 +136,7 @@ class Tables:
         self._run("(run-schedule (saturate (run load)) (saturate (run facts)) (run mark) (run match))")
         tables: dict[str, Any] = self._egglog.freeze().functions
         self._take_facts(graph, tables)
-        return self._take_matches(tables)
+        return self._take_matches(graph, tables)
 
     def _write(self, graph: EGraph) -> None:
         rows = _rows(graph, self._ids, self._fact_ids)
@@ -168,7 +168,9 @@ class Tables:
         for number, handle in sorted(new):
             graph.assert_fact((handle, tuple(range(len(graph.dims[handle])))), self._fact_names[number])
 
-    def _take_matches(self, tables: Mapping[str, Any]) -> list[tuple[Pattern, dict[tuple[str, int], int]]]:
+    def _take_matches(
+        self, graph: EGraph, tables: Mapping[str, Any]
+    ) -> list[tuple[Pattern, dict[tuple[str, int], int]]]:
         read = self._egglog.value_to_i64
         found: list[tuple[Pattern, dict[tuple[str, int], int]]] = []
         for name, (pattern, query) in self._columns.items():
@@ -178,6 +180,7 @@ class Tables:
             known = self._read.setdefault(name, set())
             if len(table) == len(known):
                 continue
+            graph.check_budget()
             new = {tuple(read(v) for v in row.inputs) for row in table} - known
             known |= new
             keys = [(what, key) for what, key, _ in query.columns]
