@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tensorgrad import F
 from tensorgrad.api import simplify
 from tensorgrad.errors import BudgetError, FactError, NotationError, TensorgradError
 from tensorgrad.notation import (
@@ -181,6 +183,22 @@ def test_printed_texts_read_back_as_the_same_tensor(text: str) -> None:
     """`repr` and `str` of what a person writes: kron, vec, unvec, khatri_rao, functions, named edges."""
     t = parse(text, TEXT_LET)
     assert parse(to_exact_text(t), let=t.declarations) == t
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda X, w: F.gather(X, w, "j"), "sum[j](X[i, j] * e[w, m][i, t, j])"),
+        (lambda X, w: F.gather(X, w * w, "j"), "sum[j](X[i, j] * e[w ** 2, m][i, t, j])"),
+        (lambda X, w: F.sort(X, "j"), "sum[k](X[i, k] * e[argsort(X), m][i, j, k])"),
+        (lambda X, w: F.one_hot(F.argmax(X, "j"), c="m"), "e[argmax(X), m][i, c]"),
+        (lambda X, w: F.one_hot(w, v="k"), "e[w, k][i, t, v]"),
+    ],
+)
+def test_unit_vectors_at_positions_that_are_tensors(make: Callable[..., Tensor], text: str) -> None:
+    t = make(Variable("X", i="n", j="m"), Variable("w", i="n", t=2))
+    assert repr(t) == text
+    assert parse(text, let=t.declarations) == t
     again = parse(to_text(t), let=declared(t))
     if set(again.edges) != set(t.edges):  # by position; index notation has the names
         again = again.rename(dict(zip(again.edges, t.edges, strict=True)))

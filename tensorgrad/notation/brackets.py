@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tensorgrad.function import FUNCTIONS
+from tensorgrad.function import FUNCTIONS, onehot
 from tensorgrad.notation import structure as st
 from tensorgrad.notation.applying import identity
 from tensorgrad.notation.reader import Reader
@@ -13,7 +13,7 @@ from tensorgrad.notation.syntax import Syntax
 from tensorgrad.notation.values import Dim, Edge, Relation, Value
 from tensorgrad.notation.vocabulary import ALONG, BRACKETS, EXPECTATIONS, Plan, built_in
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Convolution, Delta, Flat, LeviCivita, Product, Tensor, Unit, Zero
+from tensorgrad.tensor import Apply, Convolution, Delta, Flat, LeviCivita, Product, Tensor, Unit, Zero
 
 
 def plan_index(reader: Reader, node: Syntax) -> Plan:
@@ -34,8 +34,11 @@ def plan_index(reader: Reader, node: Syntax) -> Plan:
 
 
 def _unit(reader: Reader, node: Syntax, index: Value, size: Syntax) -> Value:
-    reader.of_order(index, 0, "the position of a unit vector")
+    """e[k, n], and e[w, n] with a tensor of positions: for each one a unit vector, on a new last axis."""
+    reader.positional(index, "e[w, n]")
     dim = size_of(reader.source, size, reader.scope)
+    if index.order:
+        return _units(reader, node, index, dim)
     k = index.constant
     if k is not None and k.is_constant and (k.number.denominator != 1 or k.number < 0):
         raise reader.error(index.node, f"the position of a unit vector counts from 0, found {k}")
@@ -43,6 +46,15 @@ def _unit(reader: Reader, node: Syntax, index: Value, size: Syntax) -> Value:
         raise reader.error(node, f"position {k} is outside a vector of size {dim}: positions are 0 to {dim - 1}")
     edge = Edge()
     return Value((edge,), (Dim(dim),), False, (index,), lambda t: Unit(t[0], dim, reader.names((edge,))), node)
+
+
+def _units(reader: Reader, node: Syntax, index: Value, size: Poly) -> Value:
+    edge = Edge()
+
+    def make(t: Sequence[Tensor]) -> Tensor:
+        return Apply(onehot(size), (t[0],), ((),), (reader.names((edge,)),))
+
+    return Value((*index.edges, edge), (*index.dims, Dim(size)), False, (index,), make, node)
 
 
 def _bracketed(reader: Reader, node: Syntax, name: str, items: list[Syntax]) -> Value:

@@ -175,10 +175,12 @@ def _apply(printer: Printer, t: Apply, order: Order) -> Printing:
     if batch and set(t.args[0].edges) != {*batch, *acted}:
         return None
     inner = yield positional(printer, t.args[0], (*batch, *acted))
-    if inner is None and batch:
+    if inner is None and batch and not t.function.own_sizes:
         return None
     if inner is None:
-        inner = yield printer.ordered(t.args[0], acted)
+        inner = yield printer.ordered(t.args[0], (*batch, *acted))
+    if t.function.name == "onehot" and t.function.known:
+        return Text(f"e[{inner.s}, {t.sizes[produced[0]]}]") if "e" not in printer.names else None
     extra = list[str]()
     for argument in t.args[1:]:
         if argument.order:
