@@ -251,13 +251,28 @@ def _power_of_product(store: Store, base: Ref, exponent: Poly) -> Ref | None:
     scale = make_power(store, store.constant(network.coefficient), exponent)
     draft.operands = [(scale[0], [])]
     for ref, legs in pieces:
-        handle, perm = make_power(store, ref, exponent)
+        handle, perm = (
+            _power_node(store, ref, exponent) if _is_multiple(store, ref) else make_power(store, ref, exponent)
+        )
         by_axis = [0] * len(legs)
         for a, p in enumerate(perm):
             by_axis[p] = legs[a]
         draft.operands.append((handle, by_axis))
     draft.boundary = [edges[network.boundary[p]] for p in base[1]]
     return store.network(_without_closed(draft))
+
+
+def _is_multiple(store: Store, ref: Ref) -> bool:
+    """Whether what has lost its number is written as a multiple again, as two classes of an e-graph may be of each other."""
+    network = store.network_of(store.resolve(ref)[0])
+    return network is not None and bool(network.operands) and network.coefficient is not ONE
+
+
+def _power_node(store: Store, base: Ref, exponent: Poly) -> Ref:
+    from tensorgrad.diagram.applications import power_node
+
+    handle, perm = store.resolve(base)
+    return power_node(store, handle, exponent), perm
 
 
 def _only_used(store: Store, draft: Draft, used: set[int]) -> Ref:
