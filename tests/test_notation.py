@@ -186,6 +186,33 @@ def test_printed_texts_read_back_as_the_same_tensor(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("t", "text"),
+    [
+        (F.window(Variable("L", i=9, j="m"), "i", 3, start=1, step=2), "sum[k](L[k, j] * conv[k:9, i:3](2, 1))"),
+        (F.window(Variable("L", i=9, j="m"), "i", 11, start=-1), "sum[k](L[k, j] * conv[k:9, i:11](1, -1))"),
+        (F.Convolution(i=9, k=3, w=None, stride=3, padding=1, dilation=2), "conv[i:9, k:3, w:3](2, 3, -1)"),
+    ],
+)
+def test_convolutions_with_steps_and_offsets_read_back(t: Tensor, text: str) -> None:
+    assert repr(t) == text
+    assert parse(text, let=t.declarations) == t
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("conv[i:9, j:3](2)", "a step for each index after the first, then the offset"),
+        ("conv[i:9, j:3](2, x)", "a step for each index after the first, then the offset"),
+        ("conv[i:9, j:3](0, 1)", "the steps of conv are whole numbers from 1 on"),
+        ("conv[i, j:3](2, 1)", "the size of the index i is determined by nothing"),
+    ],
+)
+def test_convolutions_that_say_too_little(text: str, message: str) -> None:
+    with pytest.raises(NotationError, match=message):
+        parse(text, let="x : 3")
+
+
+@pytest.mark.parametrize(
     ("make", "text"),
     [
         (lambda X, w: F.gather(X, w, "j"), "sum[j](X[i, j] * e[w, m][i, t, j])"),

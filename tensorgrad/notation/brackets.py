@@ -82,8 +82,29 @@ def _bracketed(reader: Reader, node: Syntax, name: str, items: list[Syntax]) -> 
     return Value(edges, tuple(map(Dim, dims)), False, (), make, node)
 
 
-def _lettered(reader: Reader, node: Syntax, name: str, items: list[Syntax]) -> Value:
-    """delta, lc, flat and conv of index letters, whose sizes are inferred or said (`i:n`)."""
+def plan_conv(reader: Reader, node: Syntax, items: list[Syntax], arguments: Sequence[Syntax]) -> Plan:
+    """conv[i:n, j:m, k:l](2, 1, c): 1 where i = 2 * j + 1 * k + c, a step for each index after the first, and an offset."""
+
+    def combine(v: list[Value]) -> Value:
+        numbers = [value.constant for value in v]
+        wrong = [value for value, number in zip(v, numbers, strict=True) if number is None]
+        if len(items) < 2 or len(v) != len(items) or wrong:
+            raise reader.error(
+                node,
+                "conv[i:n, j:m](2, c) is 1 where i = 2 * j + c: a step for each index after the first, then the offset",
+            )
+        *steps, offset = [number for number in numbers if number is not None]
+        if any(not s.is_constant or s.number.denominator != 1 or s.number < 1 for s in steps):
+            raise reader.error(node, "the steps of conv are whole numbers from 1 on")
+        return _lettered(reader, node, "conv", items, (tuple(int(s.number) for s in steps), offset))
+
+    return arguments, combine
+
+
+def _lettered(
+    reader: Reader, node: Syntax, name: str, items: list[Syntax], sliding: tuple[tuple[int, ...], Poly] | None = None
+) -> Value:
+    """delta, lc, flat and conv of index letters, whose sizes are inferred or said (`i:n`); steps and offset of a conv."""
     letters: list[Syntax] = []
     dims: list[Dim] = []
     for item in items:
@@ -96,7 +117,8 @@ def _lettered(reader: Reader, node: Syntax, name: str, items: list[Syntax]) -> V
         for letter, dim in zip(letters, dims, strict=True):
             if not dims[0].unify(dim):
                 raise reader.error(letter, f"the indices of a delta have one size, here {dims[0]} and {dim}")
-    _letter_relations(reader, node, name, dims)
+    if sliding is None:
+        _letter_relations(reader, node, name, dims)
     reader.pending.extend((dim, reader.source, letter) for dim, letter in zip(dims, letters, strict=True))
     edges = tuple(Edge() for _ in items)
 
@@ -106,7 +128,9 @@ def _lettered(reader: Reader, node: Syntax, name: str, items: list[Syntax]) -> V
             return Delta(sizes[0], *names)
         if name == "flat":
             return Flat(names, sizes[1:])
-        return LeviCivita(names) if name == "lc" else Convolution(names, sizes)
+        if name == "lc":
+            return LeviCivita(names)
+        return Convolution(names, sizes) if sliding is None else Convolution(names, sizes, *sliding)
 
     value = Value(edges, tuple(dims), False, (), make, node)
     if name == "delta":

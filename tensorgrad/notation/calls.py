@@ -8,6 +8,7 @@ from tensorgrad.errors import NotationError
 from tensorgrad.function import FUNCTIONS, Function
 from tensorgrad.notation import structure as st
 from tensorgrad.notation.applying import along, apply, function_of, plan_matpow, vector_size
+from tensorgrad.notation.brackets import plan_conv
 from tensorgrad.notation.gradients import gradient, moment, plan_expectation, random_variable, target_of
 from tensorgrad.notation.joining import plan_block, plan_concat
 from tensorgrad.notation.reader import Reader
@@ -153,6 +154,8 @@ def _plan_bracketed_call(reader: Reader, node: Syntax, callee: Syntax, arguments
     name = built_in(reader, base)
     if name in EXPECTATIONS:
         return plan_expectation(reader, node, name, items, arguments)
+    if name == "conv":
+        return plan_conv(reader, node, items, arguments)
     function = function_of(reader, base)
     takes = 2 if function is not None and function.name == "matpow" else 1
     if function is None and name not in ("sum", "mean", "mat", "ten"):

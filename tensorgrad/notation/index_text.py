@@ -10,7 +10,7 @@ from tensorgrad.notation.net import Net, net_of
 from tensorgrad.notation.product_text import Order, Printing, all_ones, weighted
 from tensorgrad.notation.text import Text, call, index, poly, product, raised, summed
 from tensorgrad.notation.tiling import embedding_text
-from tensorgrad.sizes import ONE
+from tensorgrad.sizes import ONE, ZERO
 from tensorgrad.tensor import (
     Apply,
     Convolution,
@@ -186,10 +186,12 @@ def _leaf(printer: Printer, net: Net, node: Tensor, legs: Sequence[tuple[int, st
         return index(Text(f"e[{position.s}, {node.size}]"), letters)
     if isinstance(node, Zero):
         return index(Text(f"zeros[{', '.join(map(str, node.dims))}]"), letters)
-    if isinstance(node, Convolution) and len(letters) == 2:
+    if isinstance(node, Convolution) and not _inferring(node):
         text = embedding_text(printer, node, node.edges)
-        assert text is not None, "other convolutions of two edges are written out before"
-        return index(text, letters)
+        if text is not None:
+            return index(text, letters)
+        sized = ", ".join(f"{letter}:{net.dims[leg]}" for leg, letter in legs)
+        return call(f"conv[{sized}]", *map(str, node.steps), poly(node.offset).s)
     name = "flat" if isinstance(node, Flat) else "lc" if isinstance(node, LeviCivita) else "conv"
     for edge in said:
         k = next(k for k, (leg, _) in enumerate(legs) if leg == edge)
@@ -199,7 +201,9 @@ def _leaf(printer: Printer, net: Net, node: Tensor, legs: Sequence[tuple[int, st
 
 def _inferring(node: Tensor) -> bool:
     """Whether a factor says no sizes: `flat[p, i, j]`, `conv[i, j, k]`."""
-    return isinstance(node, Flat) or (isinstance(node, Convolution) and node.order > 2)
+    if isinstance(node, Convolution):
+        return node.steps == (1, 1) and node.offset is ZERO
+    return isinstance(node, Flat)
 
 
 def _said(net: Net) -> list[Set[int]]:

@@ -14,7 +14,6 @@ from tensorgrad.notation.matrix_text import positional
 from tensorgrad.notation.net import ungrouped_everywhere
 from tensorgrad.notation.product_text import Order, Printing
 from tensorgrad.notation.scope import Scope
-from tensorgrad.notation.sliding import plain_convolutions
 from tensorgrad.notation.source import Source
 from tensorgrad.notation.syntax import Syntax, read_expression
 from tensorgrad.notation.text import Text, call
@@ -110,7 +109,7 @@ def to_positional(t: Tensor) -> str:
     >>> to_positional(Variable("A", i="n", j="m") @ Variable("x", j="m"))
     'A @ x'
     """
-    plain = plain_convolutions(ungrouped_everywhere(t))
+    plain = ungrouped_everywhere(t)
     printer = Printer(plain)
     return printer.run(ordered(printer, plain, plain.edges)).s
 
@@ -141,7 +140,7 @@ def to_index_free(t: Tensor) -> str:
     >>> to_index_free(Variable("A", i="n", j="m") @ Variable("x", j="m"))
     'A @ x'
     """
-    plain = plain_convolutions(ungrouped_everywhere(t))
+    plain = ungrouped_everywhere(t)
     printer = Printer(plain)
     text = printer.run(positional(printer, plain, plain.edges))
     if text is None:
@@ -150,7 +149,7 @@ def to_index_free(t: Tensor) -> str:
 
 
 def _print(t: Tensor, order: Order | None, indices: bool = False) -> str:
-    t = plain_convolutions(ungrouped_everywhere(t))
+    t = ungrouped_everywhere(t)
     printer = Printer(t)
     text: Text | None = None
     if not t.order and not indices:

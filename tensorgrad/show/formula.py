@@ -203,6 +203,9 @@ class _Setter:
         listed = ", ".join(a.s for a in arguments)
         if callee.parts[0].kind != "name":
             return Math(rf"{head.s}\left({listed}\right)")
+        if name == "conv" and name not in self.orders:
+            base = letters.removeprefix(r"\mathrm{conv}_")
+            return Math(rf"\mathrm{{conv}}^{{\left({listed}\right)}}_{base}")
         if name == "sum":
             return Math(rf"\sum_{{{letters}}} {arguments[0].last(MUL)}", ENTRY)
         if name in ("E", "Var", "Cov"):
