@@ -185,6 +185,12 @@ def test_printed_texts_read_back_as_the_same_tensor(text: str) -> None:
     assert parse(to_exact_text(t), let=t.declarations) == t
 
 
+def test_series_inside_series_are_bounded() -> None:
+    inner = "c ** k * c ** j * c ** l"
+    with pytest.raises(NotationError, match=r"more than 50,000 parts: use fewer terms"):
+        parse(f"series(k, 0, 60, series(j, 0, 60, series(l, 0, 60, {inner})))", let="c : scalar")
+
+
 @pytest.mark.parametrize(
     ("t", "text"),
     [

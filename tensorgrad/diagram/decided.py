@@ -94,12 +94,8 @@ def _of_one_by_one(store: Store, function: Function, arg: tuple[Ref, Sequence[in
     from tensorgrad.diagram.applications import apply, make_power
 
     ref, labels = arg
-    draft = Draft()
-    legs = draft.edges(store.ref_dims(ref))
-    by_axis = [0] * len(legs)
-    for a, p in enumerate(ref[1]):
-        by_axis[p] = legs[a]
-    draft.operands = [(ref[0], by_axis)]
+    draft = store.draft_of(ref)
+    legs = draft.boundary
     batch = sorted((label, legs[a]) for a, label in enumerate(labels) if label >= 0)
     draft.boundary = [e for _, e in batch]
     entry = store.network(draft)
@@ -108,14 +104,8 @@ def _of_one_by_one(store: Store, function: Function, arg: tuple[Ref, Sequence[in
     if function.name == "logdet":
         axes = list(range(len(batch)))
         return apply(store, FUNCTIONS["log"], [(apply(store, FUNCTIONS["abs"], [(entry, axes)]), axes)])
-    value = make_power(store, entry, MINUS_ONE)
-    draft = Draft()
-    edges = draft.edges(store.ref_dims(value))
-    by_axis = [0] * len(edges)
-    for a, p in enumerate(value[1]):
-        by_axis[p] = edges[a]
-    draft.operands = [(value[0], by_axis)]
-    draft.boundary = edges + draft.edges(ONE for label in labels if label < 0)
+    draft = store.draft_of(make_power(store, entry, MINUS_ONE))
+    draft.boundary += draft.edges(ONE for label in labels if label < 0)
     return store.network(draft)
 
 

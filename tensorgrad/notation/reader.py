@@ -27,6 +27,8 @@ class Reader:
     def __init__(self, source: Source, scope: Scope, laws: Mapping[str, Law] | None = None) -> None:
         self.source, self.scope, self.laws = source, scope, dict(laws or {})
         self.relations: list[Relation] = []
+        self.written_out = 0
+        """Syntax nodes that series made: sums inside sums multiply."""
         self.pending: list[tuple[Dim, Source, Syntax]] = []
         self.letters: set[str] = set()
         self.count = 0

@@ -11,6 +11,7 @@ from tensorgrad.notation.syntax import Syntax
 from tensorgrad.notation.vocabulary import Plan, count_arguments
 
 _MOST_TERMS = 64
+_MOST_NODES = 50_000
 
 
 def plan_series(reader: Reader, node: Syntax, arguments: Sequence[Syntax]) -> Plan:
@@ -26,7 +27,13 @@ def plan_series(reader: Reader, node: Syntax, arguments: Sequence[Syntax]) -> Pl
             node,
             f"series from {first} to {last} has {max(last - first + 1, 0)} terms; between 1 and {_MOST_TERMS} are read",
         )
-    terms = [_counted(y, name.value, number) for number in range(first, last + 1)]
+    terms: list[Syntax] = []
+    for number in range(first, last + 1):
+        copies = _copies(y, name.value, number)
+        reader.written_out += len(copies)
+        if reader.written_out > _MOST_NODES:
+            raise reader.error(node, f"written out, the series have more than {_MOST_NODES:,} parts: use fewer terms")
+        terms.append(copies[id(y)])
     total = terms[0]
     for term in terms[1:]:
         total = Syntax("binary", node.start, node.end, "+", [total, term])
@@ -46,8 +53,8 @@ def _bound(reader: Reader, bound: Syntax) -> int:
     return -int(number.number) if negative else int(number.number)
 
 
-def _counted(y: Syntax, name: str, number: int) -> Syntax:
-    """A copy of y with a number in place of a name."""
+def _copies(y: Syntax, name: str, number: int) -> dict[int, Syntax]:
+    """Copies of y and its parts, by their ids, with a number in place of a name."""
     copies: dict[int, Syntax] = {}
     waiting = [y]
     while waiting:
@@ -58,7 +65,7 @@ def _counted(y: Syntax, name: str, number: int) -> Syntax:
             continue
         waiting.pop()
         copies[id(node)] = _copy(node, [copies[id(part)] for part in node.parts], name, number)
-    return copies[id(y)]
+    return copies
 
 
 def _copy(node: Syntax, parts: list[Syntax], name: str, number: int) -> Syntax:
