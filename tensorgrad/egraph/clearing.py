@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tensorgrad.diagram.applications import make_power
 from tensorgrad.diagram.draft import FLAT, Draft
@@ -63,20 +64,38 @@ class Cleared:
         return Applied(self.rule, "built in", self.descents, lemma)
 
 
-def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A factor that can be cleared; the sides without it are formed when the way is taken, for there may be thousands."""
+
+    factor: Handle
+    take: Callable[[], Cleared]
+
+
+def clear(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Way]:
     """The ways to take an inverse or a reciprocal off `side`, or off a term of it, by multiplying both sides."""
     for at, network, boundary, k, applied, on in _applied(graph, side):
-        found = _one(graph, facts, network, boundary, k, applied, on, at, other)
-        if found is not None:
+        way = _one(graph, facts, network, boundary, k, applied, on, at, other)
+        if way is not None:
             child = network.operands[k][0]
             shown = child == applied or not isinstance(graph.nodes[at[0]], Network)
-            yield found if shown else replace(found, descents=((child, applied),))
+            yield way if shown else Way(applied, partial(_seen_below, way, child))
     for terms in _sums(graph, side):
         for applied, taken in _reciprocals(graph, facts, terms):
-            rest = _sum_times(graph, terms, graph.ref_dims(side), taken)
-            factor: Ref = (applied, tuple(range(len(taken.places))))
-            yield Cleared(side, rest, factor, taken.places, _times(graph, other, taken))
+            yield Way(applied, partial(_off_sum, graph, side, other, terms, applied, taken))
     yield from _inside(graph, facts, side, other)
+
+
+def _seen_below(way: Way, child: Handle) -> Cleared:
+    return replace(way.take(), descents=((child, way.factor),))
+
+
+def _off_sum(
+    graph: EGraph, side: Ref, other: Ref, terms: Sequence[tuple[Poly, Ref]], applied: Handle, taken: Reciprocal
+) -> Cleared:
+    rest = _sum_times(graph, terms, graph.ref_dims(side), taken)
+    factor: Ref = (applied, tuple(range(len(taken.places))))
+    return Cleared(side, rest, factor, taken.places, _times(graph, other, taken))
 
 
 def clear_term(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Cleared | None:
@@ -88,7 +107,8 @@ def clear_term(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Cleared | 
                 assert isinstance(node, Application)
                 if node.groups != (1, 1) or not graph.members(node.args[0][0]).totals:
                     continue
-                found = _one(graph, facts, network, boundary, k, applied, on, at, other)
+                way = _one(graph, facts, network, boundary, k, applied, on, at, other)
+                found = way and way.take()
                 if found is not None and found.divisor is not None:
                     rest = [
                         (c, found.rest if j == number else _contracted(graph, t, found.divisor))
@@ -116,7 +136,7 @@ def _unscaled(graph: EGraph, ref: Ref) -> Ref:
     return graph.resolve((network.operands[0][0], ()))
 
 
-def _inside(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Cleared]:
+def _inside(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Way]:
     """The ways to take a reciprocal off a term of a sum that is a factor of `side`: (x / c + y) * z is (x + c * y) * z / c."""
     root, perm = graph.resolve(side)
     for member in graph.members(root).networks:
@@ -128,13 +148,28 @@ def _inside(graph: EGraph, facts: Facts, side: Ref, other: Ref) -> Iterator[Clea
             for terms in _sums(graph, whole) if child > FLAT and len(network.operands) > 1 else ():
                 for applied, taken in _reciprocals(graph, facts, terms):
                     if all(legs[q] in boundary for q in taken.places):
-                        rest = _with(
-                            graph, network, k, _sum_times(graph, terms, graph.ref_dims(whole), taken), boundary
+                        yield Way(
+                            applied, partial(_off_part, graph, side, other, network, boundary, k, terms, applied, taken)
                         )
-                        places = tuple(boundary.index(legs[q]) for q in taken.places)
-                        factor: Ref = (applied, tuple(range(len(places))))
-                        outer = Reciprocal(taken.base, taken.power, places)
-                        yield Cleared(side, rest, factor, places, _times(graph, other, outer))
+
+
+def _off_part(
+    graph: EGraph,
+    side: Ref,
+    other: Ref,
+    network: Network,
+    boundary: Sequence[int],
+    k: int,
+    terms: Sequence[tuple[Poly, Ref]],
+    applied: Handle,
+    taken: Reciprocal,
+) -> Cleared:
+    child, legs = network.operands[k]
+    dims = graph.ref_dims((child, tuple(range(len(legs)))))
+    rest = _with(graph, network, k, _sum_times(graph, terms, dims, taken), boundary)
+    places = tuple(boundary.index(legs[q]) for q in taken.places)
+    outer = Reciprocal(taken.base, taken.power, places)
+    return Cleared(side, rest, (applied, tuple(range(len(places)))), places, _times(graph, other, outer))
 
 
 def _reciprocals(graph: EGraph, facts: Facts, terms: Sequence[tuple[Poly, Ref]]) -> Iterator[tuple[Handle, Reciprocal]]:
@@ -252,17 +287,12 @@ def _one(
     legs: Sequence[int],
     at: Ref,
     other: Ref,
-) -> Cleared | None:
+) -> Way | None:
     node = graph.nodes[applied]
     assert isinstance(node, Application)
-    axes = tuple(range(len(legs)))
     if _is_power(node):
         taken = _reciprocal(graph, facts, applied, legs, boundary)
-        if taken is None:
-            return None
-        rest = _without(graph, network, k, boundary)
-        places = tuple(boundary.index(e) for e in legs)
-        return Cleared(at, rest, (applied, axes), places, _times(graph, other, taken))
+        return taken and Way(applied, partial(_off_product, graph, at, other, network, boundary, k, applied, taken))
     if node.function.name != "inv" or any(label >= 0 for label in node.args[0][1]):
         return None
     rows, columns = node.groups
@@ -270,7 +300,22 @@ def _one(
     outer = next((end for end in ends if all(_alone(network, k, boundary, legs[a]) for a in end)), None)
     if outer is None or not facts.holds(_matrix(graph, node), "invertible"):
         return None
-    return _inverse(graph, network, boundary, k, applied, node, legs, outer, at, other)
+    return Way(applied, partial(_inverse, graph, network, boundary, k, applied, node, legs, outer, at, other))
+
+
+def _off_product(
+    graph: EGraph,
+    at: Ref,
+    other: Ref,
+    network: Network,
+    boundary: Sequence[int],
+    k: int,
+    applied: Handle,
+    taken: Reciprocal,
+) -> Cleared:
+    rest = _without(graph, network, k, boundary)
+    factor: Ref = (applied, tuple(range(len(taken.places))))
+    return Cleared(at, rest, factor, taken.places, _times(graph, other, taken))
 
 
 def _is_power(node: Application) -> bool:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from tensorgrad.diagram.draft import Draft
 from tensorgrad.diagram.expression import children
-from tensorgrad.diagram.nodes import Network, Node, Ref
+from tensorgrad.diagram.nodes import Handle, Network, Node, Ref
 from tensorgrad.egraph.classes import BudgetSpentError
-from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, clear, clear_term, multiply, strip
+from tensorgrad.egraph.clearing import MOST_STEPS, Cleared, Way, clear, clear_term, multiply, strip
 from tensorgrad.egraph.graph import EGraph
 from tensorgrad.egraph.reasons import Applied, Lemma
 from tensorgrad.egraph.saturate import WAVES, Saturation, Stopped
@@ -150,11 +150,16 @@ class Rephrasing:
     def _clear_one(self, left: Ref, right: Ref) -> Implied | None:
         """The inverse of a sum first, whichever side it is on: those of its parts are in its way."""
         graph, facts = self.graph, self.run_.facts
-        ways = [(taken, True) for taken in clear(graph, facts, left, right)]
-        ways += [(taken, False) for taken in clear(graph, facts, right, left)]
-        if not ways:
+        # What is left without each factor serves the search too, so one way is taken for each: there may be thousands.
+        ways: dict[tuple[Handle, bool], Way] = {}
+        for of_left, side, other in ((True, left, right), (False, right, left)):
+            for way in clear(graph, facts, side, other):
+                ways.setdefault((way.factor, of_left), way)
+        taken = {key: way.take() for key, way in ways.items()}
+        if not taken:
             return None
-        return _implied(*next(((t, side) for t, side in ways if self._of_sum(t)), ways[0]), left, right)
+        first = next((key for key in taken if self._of_sum(key[0])), next(iter(taken)))
+        return _implied(taken[first], first[1], left, right)
 
     def _off_terms(self) -> list[Implied]:
         """The inverses of sums taken off terms of both sides first, where there are any, then other denominators.
@@ -175,10 +180,10 @@ class Rephrasing:
             left, right = chain[-1].left, chain[-1].right
         return chain
 
-    def _of_sum(self, taken: Cleared) -> bool:
-        """Whether the factor taken is a function of a sum."""
+    def _of_sum(self, factor: Handle) -> bool:
+        """Whether a factor is a function of a sum."""
         graph = self.graph
-        return any(graph.members(c).totals for c in children(graph.nodes[taken.factor[0]]))
+        return any(graph.members(c).totals for c in children(graph.nodes[factor]))
 
     def _fused(self) -> Implied | None:
         """The goal of two matrices as one of vectors, where they hold vectors fused like that: vec(L) = vec(R)."""
