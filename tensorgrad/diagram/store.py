@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import replace
 
 from tensorgrad.diagram.canonical import Form, canonical
@@ -67,6 +67,11 @@ class Store:
             self.dims.append(dims)
             self._groups.append(group(len(dims), generators))
         return found
+
+    def forget(self, handles: Collection[Handle]) -> None:
+        """Let these nodes be made anew, as other handles, where they are needed again."""
+        for key in [key for key, handle in self._table.items() if handle in handles]:
+            del self._table[key]
 
     def own_node(self, handle: Handle) -> tuple[Node, tuple[int, ...]]:
         """The node that a handle was made for, as `Expressions` wants it."""

@@ -274,6 +274,8 @@ class Classes(Store):
             found.whole = True
             self._choose_forms(root)
             self.gained[root] = None
+            # A sum that was opened because of this one may be canonical again; matches of the old node are used up.
+            self.forget({user for user in found.users if user in self.dead and isinstance(self.nodes[user], Total)})
 
     def statistics(self) -> tuple[int, int]:
         """Numbers of classes and of live nodes."""
