@@ -11,6 +11,7 @@ import torch
 import tensorgrad as tg
 from tensorgrad import F
 from tensorgrad.numeric import evaluate
+from tensorgrad.tensor import Expectation, Product, with_children
 
 RNG = np.random.default_rng(11)
 n, m, k = tg.symbols("n m k")
@@ -267,3 +268,14 @@ def test_stable_forms_come_out_also_where_exponentials_are_shared() -> None:
     assert str((F.exp(x) / F.sum(F.exp(x))).simplify()) == "softmax(x)"
     assert str(F.log(F.sum(F.exp(x))).simplify(dims={"n": 5})) == "logsumexp(x)"
     assert str(F.log(1 + F.exp(x)).simplify(dims={"n": 5})) == "softplus(x)"
+
+
+def test_an_expectation_of_something_transposed_keeps_its_axes() -> None:
+    """What stands in an expectation may have its edges in another order: they are read by name, derivatives too."""
+    inner = tg.parse("outer(x, (A @ x) * b)", let="x b : n ; A : n n")
+    A, x = (next(v for v in inner.variables if v.name == name) for name in "Ax")
+    t = Expectation(inner, x)
+    turned = with_children(t, (Product((inner,), inner.edges[::-1]), *t.children[1:]))
+    assert turned == t
+    assert turned.grad(A) == t.grad(A)
+    assert tg.simplify(turned.grad(A)).tensor == tg.simplify(t.grad(A)).tensor

@@ -76,7 +76,7 @@ def _exchanged(t: Tensor, names: Sequence[str]) -> Tensor:
 
 def _of_mean(node: Expectation, u: Variable, names: Sequence[str], differentiate: Differentiate) -> Tensor:
     """The derivative of E[x](y): in y, in the mean and in the covariance of x."""
-    y, x, law = renamed(node.args[0], node.edges), node.variable, node.law
+    y, x, law = align(node.args[0], node.edges), node.variable, node.law
     edges, dims = (*node.edges, *names), (*node.dims, *u.dims)
     terms: list[Tensor] = []
     if u.name != x.name and u.name in free_names(y):

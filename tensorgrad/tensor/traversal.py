@@ -73,7 +73,9 @@ def with_children(t: Tensor, children: tuple[Tensor, ...]) -> Tensor:
         case Derivative():
             return Derivative(children[0], _variable(children[1], t.variable), t.names)
         case Expectation():
-            args, rest = children[: len(t.args)], children[len(t.args) :]
+            # The edges of an expectation, and the axes of a law, are those of what is inside by their order.
+            new = tuple(align(c, old.edges) for c, old in zip(children, t.children, strict=True))
+            args, rest = new[: len(t.args)], new[len(t.args) :]
             law = Law(t.law.kind, rest[1:]) if t.law else None
             return Expectation.of(t.kind, args, _variable(rest[0], t.variable), law, t.edges, t.dims)
         case _:
