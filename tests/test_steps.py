@@ -141,6 +141,23 @@ def test_attention_is_one_call() -> None:
     assert "attention" not in step.source
 
 
+def test_softmax_of_a_batch_of_products_is_not_copied() -> None:
+    Q, K, V = Variable("Q", "s", "h", "d"), Variable("K", "t", "h", "d"), Variable("V", "t", "h", e="d")
+    weights = F.softmax(F.dot(Q, K, "d"), "t")
+    loss = F.sum(F.sin(F.dot(weights, V, "t")))
+    step = tg.compile({"s": 4, "t": 5, "h": 3, "d": 6}, loss=loss, Q=loss.grad(Q), weights=weights)
+    (line,) = (line for line in step.source.splitlines() if "softmax" in line)
+    assert "permute" not in line
+    values = {n: torch.tensor(v) for n, v in sample(loss, {"s": 4, "t": 5, "h": 3, "d": 6}).items()}
+    q = values["Q"].clone().requires_grad_()
+    soft = torch.softmax(torch.einsum("shd,thd->sht", q, values["K"]), -1)
+    torch.sin(torch.einsum("sht,the->she", soft, values["V"])).sum().backward()
+    found = step(values)
+    torch.testing.assert_close(found.Q, q.grad)
+    assert weights.edges == ("s", "h", "t")
+    torch.testing.assert_close(found.weights, soft.detach())
+
+
 SOURCES = [
     ("sum[j](A[b, i, j] * B[b, j, k])", "A : k n m; B : k m n", "A @ B"),
     ("sum[j](A[b, i, j] * B[b, k, j])", "A : k n m; B : k n m", "A @ B.mT"),

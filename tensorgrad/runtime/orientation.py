@@ -49,14 +49,15 @@ def _chosen(program: Program, sizes: Mapping[str, int]) -> dict[int, Perm]:
     wanted: dict[int, Counter[Perm]] = {}
     for value, axes in program.outputs.values():
         wanted.setdefault(value, Counter())[axes] += 2
-    free, laid = _free(program), _laid(program)
+    free, turned = _free(program), _batched(program)
+    laid = _laid(program, turned)
     roots, made = _multiples(program), {s.target: s for s in program.steps}
     chosen: dict[int, Perm] = {}
-    held: dict[int, Perm] = {}
+    held = dict(turned)
     for step in reversed(program.steps):
         identity = tuple(range(len(program.dims[step.target])))
         perm = identity
-        if step.target in free:
+        if step.target in free or step.target in turned:
             root = roots.get(step.target, step.target)
             if root not in held:
                 usual = _best(wanted.get(step.target), laid.get(step.target, identity))
@@ -81,7 +82,40 @@ def _whole(step: Contract) -> list[Operand]:
     return [o for o in step.operands if len(o.axes) == len(kept)] if plain and len(step.operands) == 2 else []
 
 
-def _laid(program: Program) -> dict[int, Perm]:
+def _batched(program: Program) -> dict[int, Perm]:
+    """Products of matrices over a batch of which a softmax is taken, and the softmax: the batch first, as the product
+    lies, and last the axis that softmax reads in one piece. It would copy it, and what is made of both would mix orders."""
+    made = {s.target: s for s in program.steps}
+    found: dict[int, Perm] = {}
+    for step in program.steps:
+        if not isinstance(step, Call) or step.function.name not in ("softmax", "log_softmax") or step.groups != (1,):
+            continue
+        value, labels = step.args[0]
+        product = made.get(value)
+        if step.function.derivative or not isinstance(product, Contract):
+            continue
+        order = _batch_first(product, labels.index(-1))
+        if order is not None:
+            found[value] = order
+            found[step.target] = (*(labels[p] for p in order[:-1]), len(order) - 1)
+    return found
+
+
+def _batch_first(step: Contract, last: int) -> Perm | None:
+    """The axes of a product of matrices over a batch, those of the batch first; None if it is something else."""
+    if len(step.operands) != 2 or any(o.views or len(set(o.axes)) < len(o.axes) for o in step.operands):
+        return None
+    left, right = (set(o.axes) for o in step.operands)
+    both = left & right
+    batch = [a for a, e in enumerate(step.kept) if e in both]
+    rest = [a for a, e in enumerate(step.kept) if e not in both and a != last]
+    if not batch or len(both) != len(batch) + 1 or len(rest) != 1 or last in batch:
+        return None
+    sides = {step.kept[last] in left, step.kept[rest[0]] in left}
+    return (*batch, *rest, last) if len(sides) == 2 and len(left | right) == len(step.kept) + 1 else None
+
+
+def _laid(program: Program, turned: Mapping[int, Perm]) -> dict[int, Perm]:
     """The orders in which values lie that are fixed, and what is made of them entry by entry."""
     laid: dict[int, Perm] = {}
     for step in program.steps:
@@ -94,7 +128,7 @@ def _laid(program: Program) -> dict[int, Perm]:
         elif isinstance(step, Scale):
             found = [laid[v] for v in step.inputs if v in laid]
         else:
-            found = [] if isinstance(step, Library | Arrange) else [identity]
+            found = [] if isinstance(step, Library | Arrange) else [turned.get(step.target, identity)]
         if found:
             laid[step.target] = found[0]
     return laid
@@ -168,6 +202,10 @@ def _rewritten(step: Step, chosen: Mapping[int, Perm]) -> Step:
         case Arrange():
             return replace(step, operand=_operand(step.operand, chosen))
         case Call():
-            return replace(step, args=tuple((v, _turned(labels, chosen.get(v))) for v, labels in step.args))
+            args = tuple((v, _turned(labels, chosen.get(v))) for v, labels in step.args)
+            if own is None:
+                return replace(step, args=args)
+            args = tuple((v, tuple(b if b < 0 else own.index(b) for b in labels)) for v, labels in args)
+            return replace(step, args=args, dims=tuple(step.dims[p] for p in own))
         case _:
             return step
