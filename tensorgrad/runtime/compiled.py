@@ -12,6 +12,8 @@ from tensorgrad.errors import MemoryLimitError
 from tensorgrad.runtime.additions import added
 from tensorgrad.runtime.build import build
 from tensorgrad.runtime.constants import Hoisted, hoisted
+from tensorgrad.runtime.gelus import with_gelus
+from tensorgrad.runtime.layer_norms import with_layer_norms
 from tensorgrad.runtime.loading import load
 from tensorgrad.runtime.loops import fitted
 from tensorgrad.runtime.planning import Plan, naive_flops, of_program
@@ -90,7 +92,7 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
     if options.limit and not options.constant:
         program = fitted(program, sizes, options.limit)
     if not options.constant:
-        program = added(program, sizes)
+        program = added(with_layer_norms(with_gelus(program, sizes)), sizes)
     plan = of_program(program, sizes, written.named, naive, written.rules)
     title = ", ".join(written.outputs)
     facts = {v.name: frozenset(f.name for f in v.facts if not f.axes) for v in written.variables if v.order == 2}

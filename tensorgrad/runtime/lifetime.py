@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from tensorgrad.runtime.program import Add, Arrange, Input, Loop, Narrow, Program
+from tensorgrad.runtime.program import Accumulate, Add, Arrange, Input, Loop, Narrow, Part, Program, Step
 
 LARGE = 1 << 14
 """Entries of a value that is deleted after its last use; smaller ones are left to the end."""
@@ -66,3 +66,14 @@ def _last_reads(
         if value not in kept and value not in unformed and program.entries(value, sizes) >= least:
             dying.setdefault(last[value], []).append(value)
     return dying
+
+
+def living(program: Program) -> Program:
+    """The program without steps whose values nothing reads."""
+    wanted = {v for v, _ in program.outputs.values()}
+    steps: list[Step] = []
+    for step in reversed(program.steps):
+        if step.target in wanted or isinstance(step, Input | Loop | Accumulate | Narrow | Part):
+            steps.append(step)
+            wanted.update(step.inputs)
+    return Program(steps[::-1], program.dims, program.outputs)

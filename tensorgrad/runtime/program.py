@@ -244,7 +244,8 @@ class Library:
     """A call of a torch function of several operands that replaces steps: `call` is its text, {0}, {1}, ... stand for
     the operands with their axes in the order `orders`; its result has the axes `produced`, the target `kept`.
 
-    `price` are its operations: factors, each times the sizes of some edges.
+    `price` are its operations: factors, each times the sizes of some edges. With `further` results, which are Parts, the
+    call gives all of them together.
     """
 
     target: int
@@ -255,11 +256,26 @@ class Library:
     kept: Legs
     dims: Mapping[int, Poly] = field(hash=False)
     price: tuple[tuple[Fraction, Legs], ...] = ()
+    further: int = 0
 
     @property
     def inputs(self) -> tuple[int, ...]:
         """The values read."""
         return tuple(o.value for o in self.operands)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A further result, number `index`, of the call whose first result is `of`."""
+
+    target: int
+    of: int
+    index: int
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The values read."""
+        return (self.of,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +336,7 @@ class Loop:
     rooms: tuple[int, ...] = ()
 
 
-Step = Input | Make | Contract | Scale | Arrange | Call | Library | Add | Narrow | Accumulate | Loop
+Step = Input | Make | Contract | Scale | Arrange | Call | Library | Part | Add | Narrow | Accumulate | Loop
 
 
 def every_step(steps: Iterable[Step]) -> Iterator[Step]:

@@ -16,6 +16,7 @@ from tensorgrad.runtime.program import (
     Make,
     Narrow,
     Operand,
+    Part,
     Program,
     Scale,
     Step,
@@ -101,15 +102,21 @@ def describe(step: Step, names: Sequence[str]) -> str:
             return f"{step.function}({', '.join(names[v] for v, _ in step.args)})"
         case Library():
             called = step.call.format(*(names[o.value] for o in step.operands))
-            return called.replace("torch.nn.functional.", "").replace("torch.linalg.", "").replace("torch.", "")
+            return (
+                called.replace("torch.nn.functional.", "")
+                .replace("torch.ops.aten.", "")
+                .replace("torch.linalg.", "")
+                .replace("torch.", "")
+            )
         case Add():
             return _sum(step, names)
         case Make():
             return str(step.tensor) if step.tensor is not None else f"flat ({', '.join(map(str, step.parts))})"
         case Input():
             return step.name
-        case Narrow():
-            return f"{names[step.value]} in parts"
+        case Narrow() | Part():
+            of = names[step.inputs[0]]
+            return f"{of} in parts" if isinstance(step, Narrow) else f"result {step.index + 2} of {of}"
         case Accumulate():
             return f"{names[step.into]} + {names[step.value]}"
         case Loop():

@@ -26,6 +26,7 @@ from tensorgrad.runtime.program import (
     Make,
     Narrow,
     Operand,
+    Part,
     Program,
     Scale,
     Scatter,
@@ -80,6 +81,9 @@ class Source:
         self._symbols: dict[str, str] = {}
         self._needs_kind = False
         self._count = 0
+        self._parts: dict[int, list[Part]] = {}
+        for part in (s for s in program.steps if isinstance(s, Part)):
+            self._parts.setdefault(part.of, []).append(part)
         body = self._body()
         self.symbols: list[tuple[str, str]] = []
         header = self._header()
@@ -202,6 +206,8 @@ class Source:
         """The assignment of a step's value; none for numbers and other names of values."""
         if isinstance(step, Loop):
             return self._loop(step)
+        if isinstance(step, Part):  # named by the call
+            return []
         if isinstance(step, Accumulate):
             return [f"{self._names[step.into]} += {self.tensor(step.value)}"]
         expression, literal = self._expression(step)
@@ -211,11 +217,17 @@ class Source:
             self._names[step.target] = expression
             self._assigned.discard(expression)
             return []
-        name = self._names[step.target] = self._wished.get(step.target) or self._new(step)
-        self._assigned.add(name)
+        name = self._name(step)
         lines = [f"{name} = {line.replace('<self>', name)}" for line in expression.split("\n")]
+        if isinstance(step, Library) and step.further:
+            lines[0] = ", ".join([name, *(self._name(p) for p in self._parts[step.target])]) + lines[0][len(name) :]
         lines[-1] = f"{lines[-1]:<60}  # {self._shape(step.target)}"
         return lines
+
+    def _name(self, step: Step) -> str:
+        name = self._names[step.target] = self._wished.get(step.target) or self._new(step)
+        self._assigned.add(name)
+        return name
 
     def _shape(self, value: int) -> str:
         return f"({', '.join(str(d) for d in self.program.dims[value])})"
