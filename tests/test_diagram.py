@@ -271,6 +271,7 @@ def test_isomorphisms_carry_one_tensor_to_the_other() -> None:
         ("exp(S)", [["i0", "i1"]]),
         ("exp(A @ A.T)", [["i0", "i1"]]),
         ("inv(S)", [["i0", "i1"]]),
+        ("e[S, 3]", [["i0", "i1"], ["i2"]]),
     ],
 )
 def test_symmetries(text: str, orbits: list[list[str]]) -> None:

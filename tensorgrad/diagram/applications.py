@@ -57,7 +57,7 @@ def power_node(store: Store, base: Handle, exponent: Poly) -> Handle:
     order = len(store.dims[base])
     labels = tuple(range(order))
     exponent_handle = store.constant(exponent)[0]
-    generators = _entry_generators(store, FUNCTIONS["pow"], base, exponent)
+    generators = _entry_generators(store, FUNCTIONS["pow"], base, exponent, len(store.dims[base]))
     node = Application(FUNCTIONS["pow"], ((base, labels), (exponent_handle, ())))
     return store.add(_key(node), node, store.dims[base], generators)
 
@@ -250,7 +250,7 @@ def _node(store: Store, call: Call) -> tuple[Handle, list[int], bool]:
     generators: tuple[Signed, ...] = ()
     if all(label >= 0 for label in labels) and all(not ls for _, ls in chosen[1:]):
         exponent = store.constant_value(chosen[1][0]) if call.function.name == "pow" else None
-        generators = _entry_generators(store, call.function, args[0][0], exponent)
+        generators = _entry_generators(store, call.function, args[0][0], exponent, len(dims))
     elif len(args) == 1:
         generators = _generators(call.function, node, equal, (labels, swapped), len(dims))
     generators = (*generators, *_mixed(call.function, node, len(dims)))
@@ -292,13 +292,18 @@ def _dims(store: Store, node: Application, batch: int) -> tuple[Poly, ...]:
     return tuple(dims)
 
 
-def _entry_generators(store: Store, function: Function, argument: Handle, exponent: Poly | None) -> tuple[Signed, ...]:
-    """Axis permutations of f(x), entry by entry: those of x, signs kept by odd powers and lost in even ones."""
+def _entry_generators(
+    store: Store, function: Function, argument: Handle, exponent: Poly | None, order: int
+) -> tuple[Signed, ...]:
+    """Axis permutations of f(x), entry by entry: those of x, signs kept by odd powers and lost in even ones.
+
+    Axes that f makes stay: a tensor of positions that is symmetric gives unit vectors that are.
+    """
     own = store.group_of(argument).generators
     if function.name == "pow" and exponent is not None and exponent.is_constant and exponent.number.denominator == 1:
         odd = exponent.number % 2 == 1
         return tuple((p, sign if odd else 1) for p, sign in own)
-    return tuple((p, 1) for p in even(own))
+    return tuple(((*p, *range(len(p), order)), 1) for p in even(own))
 
 
 def _generators(
