@@ -53,12 +53,17 @@ class Function:
     @property
     def square(self) -> bool:
         """Whether its two acted groups must have the same sizes."""
-        return self.acts[:1] == (2,) and self.name not in ("pinv", "rank")
+        return self.known and self.acts[:1] == (2,) and self.name not in ("pinv", "rank")
 
     @property
     def own_sizes(self) -> bool:
         """Whether it produces axes whose sizes are not those of its arguments."""
-        return any(isinstance(p, Poly) for p in self.produces)
+        return bool(self.own_dims)
+
+    @property
+    def own_dims(self) -> tuple[Poly, ...]:
+        """The sizes of these axes."""
+        return tuple(p for p in self.produces if isinstance(p, Poly))
 
     @property
     def derivative(self) -> int:
@@ -171,6 +176,6 @@ def onehot(length: Poly) -> Function:
     return Function("onehot", (0,), (length,), cost=(Fraction(1), 0), meaning=meaning.onehot)
 
 
-def unknown(name: str, vector: bool = False) -> Function:
-    """An unknown smooth function: elementwise, or (`vector`) a scalar function of one vector."""
-    return Function(name, (1,) if vector else (0,), known=False)
+def unknown(name: str, acts: tuple[int, ...] = (0,), produces: tuple[Poly, ...] = ()) -> Function:
+    """An unknown smooth function: elementwise, or acting on this many axes of each argument, with axes of its own."""
+    return Function(name, acts, produces, known=False)

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from tensorgrad.function import FUNCTIONS
+from tensorgrad.function import FUNCTIONS, unknown
 from tensorgrad.sizes import Poly, size
 from tensorgrad.tensor import (
     Apply,
@@ -15,6 +15,7 @@ from tensorgrad.tensor import (
     Derivative,
     Expectation,
     Flat,
+    Law,
     LeviCivita,
     Product,
     Scalar,
@@ -193,6 +194,68 @@ def expectations(draw: st.DrawFn) -> Tensor:
         return t
     mean = draw(st.sampled_from([None, 1, Fraction(-1, 2)]))
     return Expectation.gaussian(t, draw(st.sampled_from(few)), mean, draw(st.sampled_from([1, 2])))
+
+
+@st.composite
+def opaque(draw: st.DrawFn, parts: st.SearchStrategy[Tensor]) -> Tensor:
+    """An unknown function of one or two arguments, with edges of its own; its name tells what it takes and makes."""
+    acted: list[tuple[tuple[str, ...], ...]] = []
+    args = draw(st.lists(parts, min_size=1, max_size=2))
+    for arg in args:
+        edges = draw(st.lists(st.sampled_from(arg.edges), unique=True, max_size=2)) if arg.order else []
+        acted.append(tuple((e,) for e in edges))
+    batch = {e for arg, groups in zip(args, acted, strict=True) for e in arg.edges if (e,) not in groups}
+    made = draw(st.lists(st.sampled_from(sorted(SIZES.keys() - batch)), unique=True, max_size=2))
+    taken = "_".join("".join(str(arg.sizes[e]) for (e,) in groups) for arg, groups in zip(args, acted, strict=True))
+    name = f"g{taken}to{''.join(str(SIZES[e]) for e in made)}".replace("*", "x")
+    function = unknown(name, tuple(map(len, acted)), tuple(SIZES[e] for e in made))
+    return Apply(function, args, acted, tuple((e,) for e in made))
+
+
+@st.composite
+def laws(draw: st.DrawFn, parts: st.SearchStrategy[Tensor]) -> Tensor:
+    """E, Var or Cov over one of the variables: of any law, normal, known by two moments, with independent entries."""
+    t = draw(parts.filter(lambda t: t.order <= 2))
+    random = [v for v in t.variables if v.name[0] in "ABab"]
+    if not random:
+        return t
+    x = draw(st.sampled_from(random))
+    exchange = ", ".join(f"{k} {k + x.order}" for k in range(x.order))
+    mean, names = Variable(f"mu{x.name}", edges=x.sizes), [f"b{k}" for k in range(x.order)]
+    covariance = Variable(
+        f"S{x.name}",
+        edges={**x.sizes, **dict(zip(names, x.dims, strict=True))},
+        facts=f"symmetric({exchange})" if x.order > 1 else "symmetric" if x.order else "",
+    )
+    number = tensor(draw(st.sampled_from([0, 1, Fraction(1, 2)])))
+    scaled = Product((number, covariance), covariance.edges)
+    law = draw(
+        st.sampled_from(
+            [
+                None,
+                Law("N", (mean, covariance)),
+                Law("N", (broadcast(number, x.sizes), scaled)),
+                Law("law", (mean, scaled)),
+                Law("iid", (tensor(0), number)),
+            ]
+        )
+    )
+    kind = draw(st.sampled_from(["E", "E", "Var"])) if t.order < 2 else "E"
+    edges, dims = t.edges, t.dims
+    if kind == "Var" and t.order and draw(st.booleans()):
+        edges, dims = (*edges, "v"), dims * 2
+    return Expectation.of(kind, (t,), x, law, edges, dims)
+
+
+def declared_tensors(leaves: int = 6) -> st.SearchStrategy[Tensor]:
+    """Any tensor expression of few free edges, unknown functions and random variables of any law anywhere inside."""
+    return st.recursive(
+        st.one_of(variables(), variables(1, 2), constants(), expectations()),
+        lambda parts: st.one_of(
+            products(parts), sums(parts), applications(parts), derivatives(parts), opaque(parts), laws(parts)
+        ),
+        max_leaves=leaves,
+    ).filter(lambda t: t.order <= 3)
 
 
 def calculus_tensors(leaves: int = 6) -> st.SearchStrategy[Tensor]:

@@ -531,7 +531,8 @@ DECLARATIONS: dict[str, str] = {
     ),
     "5 : n": ("expected a name to declare, found 5\n  at column 1\n  5 : n\n  ^"),
     "f : function(": (
-        "expected `function` or `function(n)` and nothing after it\n  at column 13\n  f : function(\n              ^"
+        "expected `function` alone, or with what it takes and makes: `function(n)`, `function(n m, scalar) -> k`\n"
+        "  at column 13\n  f : function(\n              ^"
     ),
     "f : functio n": (
         "functio is neither a size nor a fact: did you mean function?\n  at column 5\n  f : functio n\n      ^^^^^^^"

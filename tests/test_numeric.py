@@ -345,7 +345,7 @@ def test_closed_derivatives_along_an_axis_are_their_differences(name: str) -> No
 @pytest.mark.parametrize("vector", [False, True])
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_sampled_functions_know_their_derivatives(vector: bool, order: int) -> None:
-    f = smooth(np.random.default_rng(order), unknown("f", vector))
+    f = smooth(np.random.default_rng(order), unknown("f", (int(vector),)))
     x, step = np.array([0.3, -0.8, 1.4]), 1e-5
     for k in range(3):
         move = step * np.eye(3)[k]

@@ -9,7 +9,7 @@ from typing import Any, cast
 from tensorgrad.diagram import check_variables
 from tensorgrad.errors import InputError, Place, SizeError
 from tensorgrad.notation import Condition, Scope, parse, parse_conditions, parse_scope
-from tensorgrad.notation.conditions import laws_of
+from tensorgrad.notation.conditions import laws_let, laws_of
 from tensorgrad.numeric import size_symbols
 from tensorgrad.rule import RuleSet
 from tensorgrad.tensor import Expectation, Law, Tensor, Variable, postorder, walk, with_children
@@ -63,8 +63,11 @@ def read_expression(expression: Tensor | str, let: str, if_: Conditions) -> tupl
     if isinstance(expression, Tensor):
         sides = [side for c in conditions for side in (c.tensor, c.right) if side is not None]
         check_variables([expression, *sides])
+        if let:
+            conditions += laws_let(scope, [expression], conditions)
         return _with_laws(expression, laws_of(conditions)), (*conditions, *equations_of(expression))
-    return parse(expression, if_=if_ if isinstance(if_, str) else "", scope=scope), conditions
+    t = parse(expression, if_=if_ if isinstance(if_, str) else "", scope=scope)
+    return t, (*conditions, *laws_let(scope, [t], conditions))
 
 
 def _with_laws(t: Tensor, laws: Mapping[str, Law]) -> Tensor:

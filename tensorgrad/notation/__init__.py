@@ -12,9 +12,11 @@ from tensorgrad.notation.claims import (
     parse_conditions,
     parse_file,
 )
+from tensorgrad.notation.declaring import parse_scope
 from tensorgrad.notation.facts import parse_facts
+from tensorgrad.notation.let_text import declarations
 from tensorgrad.notation.printer import to_exact_text, to_index, to_index_free, to_text
-from tensorgrad.notation.scope import Scope, declarations, parse_scope
+from tensorgrad.notation.scope import Scope
 
 __all__ = [
     "BadLine",

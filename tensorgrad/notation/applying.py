@@ -16,13 +16,13 @@ from tensorgrad.tensor import Apply, Delta, Groups, Tensor
 
 
 def function_of(reader: Reader, callee: Syntax) -> Function | None:
-    """The function a callee names: `exp`, a declared `f`, `d(f)`, `d(d(f))`; None if it is no such function."""
-    times = 0
-    while callee.kind == "call" and len(callee.parts) == 2 and built_in(reader, callee.parts[0]) == "d":
-        times += 1
+    """The function a callee names: `exp`, a declared `f`, `d(f)`, `d(d(f))`, `d[0, 1](f)`; None if it is no function."""
+    by: list[Syntax | None] = []
+    while callee.kind == "call" and len(callee.parts) == 2 and (d := _derivation(reader, callee.parts[0])) is not None:
+        by += d
         callee = callee.parts[1]
     if callee.kind != "name":
-        if times:
+        if by:
             raise reader.error(callee, "d( ) takes the name of a function, as in d(f)(x)")
         return None
     function = reader.scope.functions.get(callee.value)
@@ -30,25 +30,44 @@ def function_of(reader: Reader, callee: Syntax) -> Function | None:
         function = FUNCTIONS.get(callee.value)
     if function is not None and function.nullary:
         raise reader.error(callee, f"{callee.value} is a number, not a function: multiply with *")
-    if times:
+    if by:
         if function is None:
             raise reader.error(callee, f"d( ) takes the name of a function, and {callee.value} is none")
         if function.known and not function.elementwise:
             raise reader.error(
                 callee, f"d( ) takes an elementwise function; write grad(...) to differentiate {callee.value}"
             )
-    for _ in range(times):
+    for item in by:
         assert function is not None
-        function = function.differentiate()
+        function = function.differentiate(_argument(reader, callee, function, item))
     return function
+
+
+def _derivation(reader: Reader, head: Syntax) -> list[Syntax | None] | None:
+    """What `d` and `d[0, 1]` differentiate in: None stands for the only argument. None for all other heads."""
+    if built_in(reader, head) == "d":
+        return [None]
+    named = head.kind == "index" and built_in(reader, head.parts[0]) == "d"
+    return [*head.parts[1:]] if named else None
+
+
+def _argument(reader: Reader, callee: Syntax, function: Function, item: Syntax | None) -> int:
+    """The argument to differentiate in."""
+    count = len(function.acts)
+    if item is None:
+        if count > 1:
+            raise reader.error(callee, f"{callee.value} has {count} arguments: say in which, d[0]({callee.value})")
+        return 0
+    argument = st.count_of(reader, item, "the argument to differentiate in")
+    if argument >= count:
+        raise reader.error(item, f"{callee.value} has {count} argument{'s' * (count > 1)}, counted from 0")
+    return argument
 
 
 def apply(reader: Reader, node: Syntax, function: Function, v: Value) -> Value:
     """A function of one argument by position: entry by entry, over the last axis, or of a matrix."""
     if function.elementwise:
         return Value(v.edges, v.dims, v.named, (v,), lambda t: Apply(function, t), node)
-    if not function.known:
-        return _unknown_of_vector(reader, node, function, v)
     if function.acts[0] == 1:
         if v.named:
             raise reader.error(
@@ -92,21 +111,27 @@ def along(
     return Value(edges, dims, v.named and bool(edges), (v, *extra), make, node)
 
 
-def _unknown_of_vector(reader: Reader, node: Syntax, function: Function, v: Value) -> Value:
-    reader.of_order(v, 1, str(function))
-    vector_size(reader, node, function, v, v.dims[0])
-    return along(reader, node, function, v, (0,), fresh=True)
-
-
-def vector_size(reader: Reader, node: Syntax, function: Function, v: Value, dim: Dim) -> None:
-    """Raise when the axis that a `function(n)` acts on has not its size."""
-    size = reader.scope.arguments[function.name]
-    if not dim.unify(Dim(size)):
+def positions_of(reader: Reader, node: Syntax, what: str, items: Sequence[Syntax], v: Value) -> list[int]:
+    """The positions of the letters `items` among the named edges of v; each must be free there."""
+    if v.order and not v.named:
         raise reader.error(
             node,
-            f"{function.name} takes a vector of size {size} ({reader.scope.describe(function.name)}), but "
-            f"{reader.show(v.node)} has size {dim}{reader.bindings(v.node)}",
+            f"{what}[...] acts along named edges, but {reader.show(v.node)} has positions ({v.shape()}): "
+            f"name its axes, or leave out the brackets{reader.bindings(v.node)}",
         )
+    names = v.names
+    found: list[int] = []
+    for item in items:
+        letter = reader.letter(item)
+        if letter not in names:
+            raise reader.error(
+                item,
+                f"{what}[{letter}]: {letter} is not a free index of {reader.show(v.node)}; free are {listed(names)}",
+            )
+        if names.index(letter) in found:
+            raise reader.error(item, f"{what}[...] names {letter} twice")
+        found.append(names.index(letter))
+    return found
 
 
 def plan_matpow(reader: Reader, node: Syntax, arguments: Sequence[Syntax]) -> Plan:

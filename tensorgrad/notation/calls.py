@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tensorgrad.errors import NotationError
 from tensorgrad.function import FUNCTIONS, Function
 from tensorgrad.notation import structure as st
-from tensorgrad.notation.applying import along, apply, function_of, plan_matpow, vector_size
+from tensorgrad.notation.applying import along, apply, function_of, plan_matpow, positions_of
 from tensorgrad.notation.brackets import plan_conv
 from tensorgrad.notation.gradients import gradient, moment, plan_expectation, random_variable, target_of
 from tensorgrad.notation.joining import plan_block, plan_concat
@@ -17,6 +17,7 @@ from tensorgrad.notation.series import plan_series
 from tensorgrad.notation.source import listed, near
 from tensorgrad.notation.substituting import plan_at
 from tensorgrad.notation.syntax import Syntax
+from tensorgrad.notation.unknowns import plan_unknown
 from tensorgrad.notation.values import Edge, Value
 from tensorgrad.notation.vocabulary import (
     ALONG,
@@ -52,6 +53,8 @@ def plan_call(reader: Reader, node: Syntax) -> Plan:
         return _plan_bracketed_call(reader, node, callee, arguments)
     function = function_of(reader, callee)
     if function is not None:
+        if not function.known:
+            return plan_unknown(reader, node, function, (), arguments)
         count_arguments(reader, node, function.name, arguments, 2 if function.name == "matpow" else 1)
         if function.name == "matpow":
             return plan_matpow(reader, node, arguments)
@@ -157,6 +160,8 @@ def _plan_bracketed_call(reader: Reader, node: Syntax, callee: Syntax, arguments
     if name == "conv":
         return plan_conv(reader, node, items, arguments)
     function = function_of(reader, base)
+    if function is not None and not function.known:
+        return plan_unknown(reader, node, function, items, arguments)
     takes = 2 if function is not None and function.name == "matpow" else 1
     if function is None and name not in ("sum", "mean", "mat", "ten"):
         known = [*ALONG, "mat", "ten", *EXPECTATIONS]
@@ -165,29 +170,6 @@ def _plan_bracketed_call(reader: Reader, node: Syntax, callee: Syntax, arguments
     if name in ("mat", "ten"):
         return arguments, lambda v: _ordered(reader, node, name, items, v[0])
     return arguments, lambda v: _along_letters(reader, node, name or str(function), function, items, v)
-
-
-def positions_of(reader: Reader, node: Syntax, what: str, items: Sequence[Syntax], v: Value) -> list[int]:
-    """The positions of the letters `items` among the named edges of v; each must be free there."""
-    if v.order and not v.named:
-        raise reader.error(
-            node,
-            f"{what}[...] acts along named edges, but {reader.show(v.node)} has positions ({v.shape()}): "
-            f"name its axes, or leave out the brackets{reader.bindings(v.node)}",
-        )
-    names = v.names
-    found: list[int] = []
-    for item in items:
-        letter = reader.letter(item)
-        if letter not in names:
-            raise reader.error(
-                item,
-                f"{what}[{letter}]: {letter} is not a free index of {reader.show(v.node)}; free are {listed(names)}",
-            )
-        if names.index(letter) in found:
-            raise reader.error(item, f"{what}[...] names {letter} twice")
-        found.append(names.index(letter))
-    return found
 
 
 def _ordered(reader: Reader, node: Syntax, name: str, items: Sequence[Syntax], v: Value) -> Value:
@@ -221,10 +203,6 @@ def _along_letters(
         if function.square and not v.dims[positions[0]].unify(v.dims[positions[1]]):
             a, b = (v.dims[k] for k in positions)
             raise reader.error(node, f"{name} needs a square matrix, but its rows have size {a}, its columns {b}")
-        if function.name in reader.scope.arguments:
-            vector_size(reader, node, function, v, v.dims[positions[0]])
-        if function.derivative > 1:
-            raise reader.error(node, f"{name}[...] would name several edges alike; apply it by position")
         for value in extra:
             reader.of_order(value, 0, f"the exponent of {name}")
         return along(reader, node, function, v, positions, extra=extra)

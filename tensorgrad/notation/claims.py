@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import Literal
 
 from tensorgrad.errors import InputError, NotationError, Place, TensorgradError
-from tensorgrad.notation.conditions import Condition, Span, laws_of, parse_conditions, read_condition, split_commas
+from tensorgrad.notation.conditions import (
+    Condition,
+    Span,
+    laws_let,
+    laws_of,
+    parse_conditions,
+    read_condition,
+    split_commas,
+)
+from tensorgrad.notation.declaring import parse_scope, read_scope
 from tensorgrad.notation.facts import FACTS
 from tensorgrad.notation.goal import Goal
-from tensorgrad.notation.scope import Scope, parse_scope, read_scope
+from tensorgrad.notation.scope import Scope
 from tensorgrad.notation.source import Source
 from tensorgrad.notation.syntax import check_brackets, tokens
 from tensorgrad.tensor import Tensor
@@ -221,15 +230,16 @@ def _claim(
         negated = _negation(source, parts.left)
         concludes = _conclusion(source, negated or parts.left, scope)
         kind: Relation = "not" if negated else "fact"
+        conditions += laws_let(scope, [concludes.tensor], conditions)
         return Claim(name, origin, kind, concludes.tensor, None, concludes, conditions, scope, place, text)
     goal = Goal(source, scope, laws_of(conditions))
     left = goal.read(parts.left.start, parts.left.end, "left side")
     right = goal.read(parts.right.start, parts.right.end, "right side")
     goal.agree(left, right)
     goal.solve()
-    return Claim(
-        name, origin, parts.relation, goal.tensor(left), goal.tensor(right), None, conditions, scope, place, text
-    )
+    sides = goal.tensor(left), goal.tensor(right)
+    conditions += laws_let(scope, sides, conditions)
+    return Claim(name, origin, parts.relation, *sides, None, conditions, scope, place, text)
 
 
 def _negation(source: Source, span: Span) -> Span | None:

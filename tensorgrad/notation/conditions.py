@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tensorgrad.errors import FactError, NotationError, Place
 from tensorgrad.notation.facts import FACTS, check_fact, parse_axes
-from tensorgrad.notation.goal import Goal
+from tensorgrad.notation.goal import Goal, sizes_said
+from tensorgrad.notation.laws import EXPECTED, check_law, law_parameters, made_law
 from tensorgrad.notation.scope import Scope
 from tensorgrad.notation.source import Source, near
-from tensorgrad.notation.syntax import Token, check_brackets, tokens
-from tensorgrad.tensor import Fact, Law, Tensor, Variable
-
-_LAWS = {"N": "N(mu, Sigma)", "law": "law(mu, Sigma)", "iid": "iid(0, 1)"}
+from tensorgrad.notation.syntax import Token, check_brackets, read_expression, tokens
+from tensorgrad.tensor import Expectation, Fact, Law, Tensor, Variable, walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,34 +160,28 @@ def _law(source: Source, found: Sequence[Token], scope: Scope, place: Place) -> 
             name.start,
             name.end,
         )
-    if kind.text not in _LAWS or len(found) < 6 or found[3].text != "(" or found[-1].text != ")":
-        raise source.error("expected a law: N(mu, Sigma), law(mu, Sigma) or iid(0, 1)", kind.start, found[-1].end)
-    spans = split_commas(found[4:-1], found[3].end, found[-1].start, source)
-    if len(spans) != 2:
-        raise source.error(
-            f"{kind.text} has two parameters, as in {_LAWS[kind.text]}, not {len(spans)}", kind.start, found[-1].end
-        )
-    wanted = ((), ()) if kind.text == "iid" else (variable.dims, variable.dims * 2)
-    parameters: list[Tensor] = []
-    for span, dims in zip(spans, wanted, strict=True):
-        goal = Goal(source, scope)
-        value = goal.read(span.start, span.end)
-        goal.solve()
-        parameters.append(goal.tensor(value))
-        if parameters[-1].depends_on(variable):
-            raise source.error(f"the law of {variable.name} cannot depend on {variable.name}", span.start, span.end)
-        if value.named or parameters[-1].dims != dims:
-            raise source.error(
-                f"{kind.text}(...) of {scope.describe(variable.name)} needs a parameter of dims "
-                f"{' '.join(map(str, dims)) or 'scalar'} here, found {value.shape()}",
-                value.node.start,
-                value.node.end,
-            )
-    conditions = [Condition("law", variable, None, None, Law(kind.text, tuple(parameters)), place)]
+    if len(found) < 3:
+        raise source.error(EXPECTED, kind.start, found[-1].end)
+    goal = Goal(source, scope)
+    law = read_expression(source, kind.start, found[-1].end, "law")
+    goal.reader.symbols |= sizes_said(law, scope)
+    values = [goal.reader.read(parameter) for parameter in law_parameters(goal.reader, law)]
+    check_law(goal.reader, kind.text, variable, values)
+    goal.solve()
+    parameters = [goal.tensor(value) for value in values]
+    made = made_law(goal.reader, kind.text, variable, values, parameters)
+    conditions = [Condition("law", variable, None, None, made, place)]
     covariance = parameters[1]
     if kind.text != "iid" and isinstance(covariance, Variable) and covariance.order and not covariance.has("pd"):
         conditions.append(Condition("fact", covariance, Fact("pd"), None, None, place))
     return conditions
+
+
+def laws_let(scope: Scope, tensors: Iterable[Tensor], conditions: Sequence[Condition]) -> tuple[Condition, ...]:
+    """The laws that `let` gives the variables of the expectations in `tensors`, but for those with a law after `if`."""
+    own = laws_of(conditions)
+    over = {node.variable.name for t in tensors for node in walk(t) if isinstance(node, Expectation)}
+    return tuple(c for name, stated in scope.laws.items() if name in over and name not in own for c in stated)
 
 
 def laws_of(conditions: Sequence[Condition]) -> Mapping[str, Law]:

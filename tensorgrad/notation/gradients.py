@@ -1,10 +1,11 @@
-"""Derivatives and expectations: `grad(y, X[k, l])`, `hess(y, x)`, `E[x](y)`, `moment(x, k)`."""
+"""Derivatives and expectations: `grad(y, X[k, l])`, `hess(y, x)`, `E[x](y)`, `E[x ~ N(mu, S)](y)`, `moment(x, k)`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tensorgrad.notation import structure as st
+from tensorgrad.notation.laws import check_law, law_parameters, made_law
 from tensorgrad.notation.operators import merge
 from tensorgrad.notation.reader import Reader
 from tensorgrad.notation.source import listed, near
@@ -89,15 +90,24 @@ def random_variable(reader: Reader, node: Syntax) -> Variable:
 def plan_expectation(
     reader: Reader, node: Syntax, kind: str, items: Sequence[Syntax], arguments: Sequence[Syntax]
 ) -> Plan:
-    """How to read `E[x](y)`, `Var[x](y)`, `Cov[x](y, z)`."""
+    """How to read `E[x](y)`, `Var[x](y)`, `Cov[x](y, z)`, each also with the law in the brackets."""
     if len(items) != 1:
         raise reader.error(node, f"{kind} is over one variable, {FORMS[kind]}; nest it for more")
-    variable = random_variable(reader, items[0])
-    count_arguments(reader, node, f"{kind}[{variable.name}]", arguments, EXPECTATIONS[kind])
-    return arguments, lambda v: _expectation(reader, node, kind, variable, v)
+    name, law = items[0].parts if items[0].kind == "law" else (items[0], None)
+    variable = random_variable(reader, name)
+    count = EXPECTATIONS[kind]
+    count_arguments(reader, node, f"{kind}[{variable.name}]", arguments, count)
+    parameters = [] if law is None else law_parameters(reader, law)
+    stated = "" if law is None else law.parts[0].value
+    return [*arguments, *parameters], lambda v: _expectation(reader, node, kind, variable, v[:count], stated, v[count:])
 
 
-def _expectation(reader: Reader, node: Syntax, kind: str, variable: Variable, v: list[Value]) -> Value:
+def _expectation(
+    reader: Reader, node: Syntax, kind: str, variable: Variable, v: list[Value], stated: str, parameters: list[Value]
+) -> Value:
+    """`stated` is the kind of a law in the brackets, "" for none."""
+    if stated:
+        check_law(reader, stated, variable, parameters)
     edges, dims, named = v[0].edges, v[0].dims, v[0].named
     if kind == "Cov":
         if v[0].named or v[1].named:
@@ -106,13 +116,15 @@ def _expectation(reader: Reader, node: Syntax, kind: str, variable: Variable, v:
             edges, dims = (*edges, *v[1].edges), (*dims, *v[1].dims)
     elif kind == "Var" and not named:
         edges, dims = (*edges, *(Edge() for _ in edges)), (*dims, *dims)
-    law = reader.laws.get(variable.name)
+    declared = reader.laws.get(variable.name)
 
     def make(t: Sequence[Tensor]) -> Tensor:
         sizes = tuple(d.known() for d in dims)
-        return Expectation.of(kind, tuple(t), variable, law, reader.names(edges), sizes)  # type: ignore[arg-type]
+        law = made_law(reader, stated, variable, parameters, t[len(v) :]) if stated else declared
+        args = tuple(t[: len(v)])
+        return Expectation.of(kind, args, variable, law, reader.names(edges), sizes)  # type: ignore[arg-type]
 
-    return Value(edges, dims, named, tuple(v), make, node)
+    return Value(edges, dims, named, (*v, *parameters), make, node)
 
 
 def moment(reader: Reader, node: Syntax, variable: Variable, k: Value) -> Value:

@@ -293,7 +293,7 @@ def _apply(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str], 
     if t.function.elementwise and len(t.args) == 1:
         inner = yield indexed(printer, t.args[0], _restricted(t.args[0], letters), taken, True)
         return call(str(t.function), inner.s)
-    if (not t.function.known and t.function.acts not in ((0,), (1,))) or t.function.own_sizes:
+    if t.function.own_sizes or (not t.function.known and (t.function.acts != (1,) or t.function.derivative > 1)):
         return (yield _by_letters(printer, t, letters, taken))
     acted = [group[0] for group in t.acted[0]]
     produced = [group[0] for group in t.produced]
@@ -313,19 +313,21 @@ def _apply(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str], 
 
 
 def _by_letters(printer: Printer, t: Apply, letters: Letters, taken: frozenset[str]) -> Printing:
-    """A function of several arguments or with edges of its own: `f[o](X[i, j], y[k])`, in brackets what it produces,
-    with the letters it sums in each argument written there."""
+    """A function of several arguments or with edges of its own: `f[j, k, o](X[i, j], y[k])`, in brackets the letters
+    it acts on, argument by argument, then those it makes."""
     used = set(letters.values()) | set(taken)
     texts: list[str] = []
+    named: list[str] = []
     for argument, groups in zip(t.args, t.acted, strict=True):
         inside = dict(letters)
         for edge in (e for group in groups for e in group):
             inside[edge] = fresh(printer, used)
             used.add(inside[edge])
+            named.append(inside[edge])
         text = yield indexed(printer, argument, _restricted(argument, inside), taken | set(inside.values()), True)
         texts.append(text.s)
-    made = [letters[e] for group in t.produced for e in group]
-    return call(f"{t.function}[{', '.join(made)}]" if made else str(t.function), *texts)
+    named += [letters[e] for group in t.produced for e in group]
+    return call(f"{t.function}[{', '.join(named)}]" if named else str(t.function), *texts)
 
 
 def _plain(t: Tensor) -> bool:
@@ -369,8 +371,8 @@ def _derivative(printer: Printer, t: Derivative, letters: Letters, taken: frozen
 
 
 def _expectation(printer: Printer, t: Expectation, letters: Letters, taken: frozenset[str], top: bool) -> Printing:
-    head = f"{t.kind}[{t.variable.name}]"
-    if moment_exponent(t) is not None:
+    head = yield printer.head(t)
+    if moment_exponent(t) is not None and t.variable.name in printer.said:
         return (yield printer.scalar(t))
     aligned = t.edges == tuple(dict.fromkeys(e for a in t.args for e in a.edges))
     entrywise = t.kind == "E" or (aligned and (t.kind == "Var" or len(t.edges) < sum(a.order for a in t.args)))

@@ -85,7 +85,8 @@ def _direct(printer: Printer, t: Tensor, order: Order) -> Printing:
         case Convolution():
             return embedding_text(printer, t, order)
         case Apply():
-            return (yield _apply(printer, t, order))
+            entrywise = t.function.elementwise and len(t.args) == 1
+            return (yield (_apply if t.function.known or entrywise else _unknown)(printer, t, order))
         case Derivative():
             return (yield _derivative(printer, t, order))
         case Expectation():
@@ -170,7 +171,7 @@ def _apply(printer: Printer, t: Apply, order: Order) -> Printing:
     acted = tuple(group[0] for group in t.acted[0])
     produced = tuple(group[0] for group in t.produced)
     batch = order[: len(order) - len(produced)]
-    if order[len(batch) :] != produced or (batch and len(acted) > 1) or (batch and not t.function.known):
+    if order[len(batch) :] != produced or (batch and len(acted) > 1):
         return None
     if batch and set(t.args[0].edges) != {*batch, *acted}:
         return None
@@ -188,6 +189,18 @@ def _apply(printer: Printer, t: Apply, order: Order) -> Printing:
         text = yield printer.scalar(argument)
         extra.append(text.s)
     return call(name, inner.s, *extra)
+
+
+def _unknown(printer: Printer, t: Apply, order: Order) -> Printing:
+    """`f(x, s)`: an unknown function that acts on all edges of its arguments."""
+    if order != tuple(e for group in t.produced for e in group):
+        return None
+    texts: list[str] = []
+    for argument, groups in zip(t.args, t.acted, strict=True):
+        axes = tuple(e for group in groups for e in group)
+        text = yield (printer.ordered(argument, axes) if axes else printer.scalar(argument))
+        texts.append(text.s)
+    return call(str(t.function), *texts)
 
 
 def _of_transpose(printer: Printer, t: Apply, order: Order) -> Printing:
@@ -250,9 +263,9 @@ def _derivative(printer: Printer, t: Derivative, order: Order) -> Printing:
 
 
 def _expectation(printer: Printer, t: Expectation, order: Order) -> Printing:
-    head = f"{t.kind}[{t.variable.name}]"
+    head = yield printer.head(t)
     if t.kind == "E":
-        exponent = moment_exponent(t)
+        exponent = moment_exponent(t) if t.variable.name in printer.said else None
         if exponent is not None:
             text = yield printer.scalar(exponent)
             return call("moment", t.variable.name, text.s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Container, Generator, Iterable, Set
 from fractions import Fraction
 from typing import Any
 
@@ -18,13 +18,17 @@ from tensorgrad.notation.source import Source
 from tensorgrad.notation.syntax import Syntax, read_expression
 from tensorgrad.notation.text import Text, call
 from tensorgrad.sizes import Poly
-from tensorgrad.tensor import Apply, Delta, Scalar, Tensor, Variable, power, walk
+from tensorgrad.tensor import Apply, Delta, Expectation, Law, Scalar, Tensor, Variable, postorder, power, walk
 
 
 class Printer:
-    """Prints one tensor; `memo` keeps the matrix notation of its parts, `names` what is declared."""
+    """Prints one tensor; `memo` keeps the matrix notation of its parts, `names` what is declared.
 
-    def __init__(self, t: Tensor) -> None:
+    `said` are the variables whose law its declarations say; other laws are written where they are.
+    """
+
+    def __init__(self, t: Tensor, said: Container[str] | None = None) -> None:
+        self.said: Container[str] = said_laws(t) if said is None else said
         self.memo: dict[tuple[Any, ...], Text | None] = {}
         self.names: frozenset[str] = frozenset(
             [n.name for n in walk(t) if isinstance(n, Variable)]
@@ -78,6 +82,21 @@ class Printer:
         """A tensor by position, with `mat[i, j](...)` where it has no matrix notation."""
         return (yield ordered(self, t, order))
 
+    def head(self, t: Expectation) -> Generator[Any, Any, str]:
+        """`E[x]`, or `E[x ~ N(mu, S)]` where the declarations do not say the law."""
+        law = None
+        if t.law is not None and t.variable.name not in self.said:
+            law = yield self.law(t.law)
+        return f"{t.kind}[{t.variable.name}]" if law is None else f"{t.kind}[{t.variable.name} ~ {law}]"
+
+    def law(self, law: Law) -> Generator[Any, Any, str]:
+        """`N(mu, S)`, the parameters by position."""
+        texts: list[str] = []
+        for t in law.parameters:
+            text = yield (ordered(self, t, t.edges) if t.order else self.scalar(t))
+            texts.append(text.s)
+        return f"{law.kind}({', '.join(texts)})"
+
     def run(self, printing: Generator[Any, Any, Any]) -> Any:
         """Run a printing with its own stack."""
         stack: list[Generator[Any, Any, Any]] = [printing]
@@ -90,6 +109,36 @@ class Printer:
                 stack.pop()
                 sent = finished.value
         return sent
+
+
+def said_laws(t: Tensor) -> dict[str, Law]:
+    """The laws of the variables that have one and the same law in all expectations over them in `t`."""
+    found: dict[str, list[Law | None]] = {}
+    for node in postorder(t):
+        if isinstance(node, Expectation):
+            found.setdefault(node.variable.name, []).append(node.law)
+    printer: Printer | None = None
+    said: dict[str, Law] = {}
+    for name, laws in found.items():
+        first = laws[0]
+        if first is None or None in laws:
+            continue
+        if any(law is not first for law in laws):
+            printer = printer or Printer(t, ())
+            if len({printer.run(printer.law(law)) for law in laws if law is not None}) > 1:
+                continue
+        said[name] = first
+    return said
+
+
+def declared_laws(t: Tensor) -> list[str]:
+    """`x ~ N(mu, S)` for the laws that the declarations of `t` say, the laws that others need first."""
+    printer = Printer(t)
+    declared = _declared(t)
+    laws = said_laws(t)
+    return [
+        f"{name} ~ {_spelled(printer.run(printer.law(law)), law.parameters, declared)}" for name, law in laws.items()
+    ]
 
 
 def to_text(t: Tensor) -> str:
@@ -168,17 +217,27 @@ def _print(t: Tensor, order: Order | None, indices: bool = False) -> str:
 
 
 def _finished(t: Tensor, text: str) -> str:
-    """Size symbols that neither a declaration nor a size in the text says are written `sum(ones[n])`, to be read back."""
+    return _spelled(text, [t], _declared(t))
+
+
+def _declared(t: Tensor) -> frozenset[str]:
+    """The size symbols in the declarations of `t`."""
     declared: set[str] = set()
-    symbols: set[str] = set()
     for node in walk(t):
-        dims = node.dims
         if isinstance(node, Variable):
-            declared.update(s for d in dims for s in d.symbols)
-        elif isinstance(node, Apply) and not node.function.known and node.function.acts[0]:
-            declared.update(s for d in node.args[0].dims for s in d.symbols)
-        dims = (*dims, node.value) if isinstance(node, Scalar) else (node.size,) if isinstance(node, Delta) else dims
-        symbols.update(s for d in dims for s in d.symbols)
+            declared.update(s for d in node.dims for s in d.symbols)
+        elif isinstance(node, Apply) and not node.function.known:
+            acted = [a.sizes[e] for a, gs in zip(node.args, node.acted, strict=True) for g in gs for e in g]
+            declared.update(s for d in (*acted, *node.function.own_dims) for s in d.symbols)
+    return frozenset(declared)
+
+
+def _spelled(text: str, tensors: Iterable[Tensor], declared: Set[str]) -> str:
+    """Size symbols that neither a declaration nor a size in the text says are written `sum(ones[n])`, to be read back."""
+    symbols: set[str] = set()
+    for node in (node for t in tensors for node in walk(t)):
+        dims = (*node.dims, node.value) if isinstance(node, Scalar) else node.dims
+        symbols.update(s for d in ((node.size,) if isinstance(node, Delta) else dims) for s in d.symbols)
     if symbols <= declared:
         return text
     tree = read_expression(Source(text), 0, len(text))
@@ -189,8 +248,11 @@ def _finished(t: Tensor, text: str) -> str:
         node = stack.pop()
         if node.kind == "name" and node.value in missing:
             spots.append(node)
-        unit = node.kind == "index" and node.parts[0].value == "e"
-        stack.extend(node.parts[: 2 if unit else 1] if node.kind == "index" else node.parts)
+        if node.kind == "index":
+            stack += [node.parts[0], *(part.parts[1] for part in node.parts if part.kind == "law")]
+            stack += node.parts[1:2] if node.parts[0].value == "e" else []
+        else:
+            stack += node.parts
     for spot in sorted(spots, key=lambda n: -n.start):
         text = f"{text[: spot.start]}sum(ones[{spot.value}]){text[spot.end :]}"
     return text

@@ -25,7 +25,9 @@ class Reader:
     """Reads the expressions of one goal: they share index letters' sizes, the scope and the laws."""
 
     def __init__(self, source: Source, scope: Scope, laws: Mapping[str, Law] | None = None) -> None:
-        self.source, self.scope, self.laws = source, scope, dict(laws or {})
+        self.source, self.scope = source, scope
+        declared = {name: stated[0].law for name, stated in scope.laws.items()}
+        self.laws = {**declared, **(laws or {})}
         self.relations: list[Relation] = []
         self.written_out = 0
         """Syntax nodes that series made: sums inside sums multiply."""

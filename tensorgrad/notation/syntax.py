@@ -23,6 +23,7 @@ _TOKEN = re.compile(
 )
 _BINARY = {"+": 1, "-": 1, "*": 2, "/": 2, "@": 2, "**": 4}
 _UNARY = 3
+_ITEMS = {":": "slice", "~": "law"}
 _CLOSING = {")": "(", "]": "["}
 _LONGEST_NUMBER = 400
 _DEEPEST = 50_000
@@ -97,7 +98,8 @@ class Syntax:
     """A node of the syntax tree, `source.text[start:end]`.
 
     `kind` is name, number, string, binary, unary, call (callee, then arguments), index (base, then items),
-    slice (index name, then its size) or transpose; `value` is the name, operator, number or string.
+    slice (index name, then its size), law (variable, then its law) or transpose; `value` is the name, operator, number
+    or string.
     """
 
     kind: str
@@ -118,6 +120,7 @@ class _Frame:
     operands: list[Syntax] = field(default_factory=list)
     operators: list[tuple[int, Token]] = field(default_factory=list)
     sliced: Syntax | None = None
+    kind: str = ""
 
 
 class _Parser:
@@ -197,8 +200,8 @@ class _Parser:
         elif token.text == "," and frame.base is not None:
             frame.items.append(self.finish_item(frame))
             self.operand = True
-        elif token.text == ":" and frame.opener == "[" and frame.sliced is None:
-            frame.sliced = self.finish_item(frame)
+        elif token.text in _ITEMS and frame.opener == "[" and frame.sliced is None:
+            frame.sliced, frame.kind = self.finish_item(frame), _ITEMS[token.text]
             self.operand = True
         elif token.text in _CLOSING:
             self.close(token)
@@ -245,7 +248,7 @@ class _Parser:
         self.reduce(frame, 0, right=False)
         item = frame.operands.pop()
         if frame.sliced is not None:
-            item = Syntax("slice", frame.sliced.start, item.end, parts=[frame.sliced, item])
+            item = Syntax(frame.kind, frame.sliced.start, item.end, parts=[frame.sliced, item])
             frame.sliced = None
         return item
 

@@ -87,6 +87,11 @@ class SmoothMap:
 
     seed: int
 
+    def __call__(self, *args: Any) -> Any:
+        """The value at these arguments, each acted on as a whole, where it has no edges of its own."""
+        arrays = [np.asarray(a, dtype=np.float64) for a in args]
+        return self.at(arrays, [a.ndim for a in arrays], (), ())
+
     def at(self, args: Sequence[Any], acts: Sequence[int], by: Sequence[int], outputs: tuple[int, ...]) -> Any:
         """The derivative in the arguments `by`: batch axes, outputs, then for each derivative its argument's groups."""
         own = [a.shape[a.ndim - n :] for a, n in zip(args, acts, strict=True)]
