@@ -119,8 +119,8 @@ def letters(rule: Rule) -> str:
 
 
 def let(t: Tensor) -> list[str]:
-    """The declarations of one expression."""
-    return [d for d in declarations(t).split(" ; ") if d]
+    """The declarations of one expression; its laws are conditions of the rule."""
+    return [d for d in declarations(t).split(" ; ") if d and " ~ " not in d]
 
 
 def keys(rule: Rule) -> list[tuple[str, str]]:
