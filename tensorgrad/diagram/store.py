@@ -70,7 +70,7 @@ class Store:
 
     def forget(self, handles: Collection[Handle]) -> None:
         """Let these nodes be made anew, as other handles, where they are needed again."""
-        for key in [key for key, handle in self._table.items() if handle in handles]:
+        for key in [key for key, handle in self._table.items() if handle in handles] if handles else ():
             del self._table[key]
 
     def own_node(self, handle: Handle) -> tuple[Node, tuple[int, ...]]:

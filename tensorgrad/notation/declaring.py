@@ -87,6 +87,7 @@ _NOT_IN_DIMS = {
     "~": "a law is a declaration of its own, x : n ; x ~ N(mu, Sigma), or goes after `if`",
     "[": "sizes stand without brackets, as in A : n m",
     "=": "a declaration ends with its sizes and facts; an equation goes after `if`",
+    "scalar": "scalar stands alone: it says that there are no sizes",
     "function": "function stands alone, f : function, or with what it takes and makes, f : function(n) -> m",
 }
 

@@ -173,6 +173,3 @@ def _is_sum(reading: Reading, entries: Entries, terms: Sequence[Entries]) -> boo
     value, legs = entries.factors[0]
     own = reading.sum_of(value) or []
     return Counter(t.along(legs) for t in own) == Counter(terms)
-
-
-__all__ = ["Norm", "Reading", "norms_of"]
