@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -286,3 +287,34 @@ def test_what_is_nearly_the_slope_of_gelu_is_none() -> None:
         torch.testing.assert_close(step(values).y, torch.tensor(expected))
     same = (1 + F.erf(X / root) + X * F.exp(-X * X / 2) * root * power(pi, Fraction(-1, 2))) * z
     assert "gelu_backward" in tg.compile(SIZES, y=same).source
+
+
+def test_powers_of_the_width_do_not_grow_with_depth() -> None:
+    """Derivatives of means bring a factor of the width for each layer, which would overflow in float32."""
+    depth, width = 12, 768
+    x, weights = Variable("x", b="b", d="d"), [Variable(f"W{k}", d="d", e="d") for k in range(depth)]
+    made: Tensor = x
+    for w in weights:
+        made = made + F.tanh(F.layer_norm(made, dim="d") @ w).rename({"e": "d"})
+    loss = F.sum(made**2)
+    step = tg.compile(**{w.name: g for w, g in zip(weights, tg.grad(loss, weights), strict=True)})
+    generator = torch.Generator().manual_seed(0)
+    values = {"x": torch.randn(2, width, generator=generator)}
+    values |= {w.name: torch.randn(width, width, generator=generator) / width**0.5 for w in weights}
+    found = step(**values)
+    leaves = {name: value.double().requires_grad_() for name, value in values.items()}
+    h = leaves["x"]
+    for w in weights:
+        h = h + torch.tanh(torch.nn.functional.layer_norm(h, (width,), eps=0.0) @ leaves[w.name])
+    wanted = torch.autograd.grad((h**2).sum(), [leaves[w.name] for w in weights])
+    for w, right in zip(weights, wanted, strict=True):
+        left = getattr(found, w.name).double()
+        assert (left - right).abs().max() < 1e-4 * right.abs().max()
+    assert not re.search(r"\bd\*\*[0-9]", step.source)
+
+
+def test_a_power_that_does_not_cancel_is_multiplied_in() -> None:
+    t = tg.parse("n ** 3 * exp(n * x + y) + n * (n * x + y) * y", let="x y : n")
+    values = {"x": torch.randn(5, dtype=torch.float64) / 9, "y": torch.randn(5, dtype=torch.float64)}
+    a, b = values["x"], values["y"]
+    torch.testing.assert_close(tg.compile(t=t)(**values).t, 125 * torch.exp(5 * a + b) + 5 * (5 * a + b) * b)
