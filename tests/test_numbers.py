@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,28 @@ def test_the_form_has_the_value_that_was_written(a: Fraction, b: Fraction, expon
     assert math.isclose(value(shown(f"log({a}) + ({exponent}) * log({b})")), logarithm, rel_tol=1e-5, abs_tol=1e-5)
 
 
+@given(EXPONENTS, EXPONENTS, st.fractions(min_value=-3, max_value=3, max_denominator=6))
+def test_powers_of_pi_are_one_power(first: Fraction, second: Fraction, outer: Fraction) -> None:
+    assert same(f"pi ** ({first}) * pi ** ({second})", f"pi ** ({first + second})")
+    assert same(f"(pi ** ({first})) ** ({outer})", f"pi ** ({first * outer})")
+
+
+@given(POSITIVE, EXPONENTS, st.sampled_from(["x", "x + 3", "x * y", "x ** 2 + y / 2", "sum(z)", "z @ z", "pi", "exp(x)"]))
+def test_a_positive_number_stands_outside_a_power(scale: Fraction, exponent: Fraction, base: str) -> None:
+    declared = "x y : scalar positive; z : n positive"
+    whole = parse(f"(({scale}) * ({base})) ** ({exponent})", let=declared)
+    split = parse(f"({scale}) ** ({exponent}) * ({base}) ** ({exponent})", let=declared)
+    store = Store()
+    found = insert(store, whole)
+    assert store.same(found, insert(store, split))
+    read = expression(store, found, ())
+    assert store.same(found, insert(store, parse(str(read), let=declared)))
+    given_values = {"x": 0.7, "y": 1.3, "z": [0.2, 1.1, 0.4]}
+    values = {v.name: torch.tensor(given_values[v.name], dtype=torch.float64) for v in whole.variables}
+    wanted, shown_value = (tg.evaluate(t, values) for t in (whole, read))
+    torch.testing.assert_close(shown_value, wanted, rtol=1e-6, atol=0, check_dtype=False)
+
+
 @given(POSITIVE, POSITIVE, EXPONENTS)
 def test_numbers_that_differ_have_different_forms(a: Fraction, b: Fraction, exponent: Fraction) -> None:
     if a != b and exponent:
@@ -73,6 +96,11 @@ def test_numbers_that_differ_have_different_forms(a: Fraction, b: Fraction, expo
         ("log(8)", "3 * log(2)"),
         ("log(2) - log(3)", "-log(3/2)"),
         ("log(1/4)", "-2 * log(2)"),
+        ("sqrt(2 * pi)", "sqrt(2 * pi)"),
+        ("1 / sqrt(2 * pi)", "1 / sqrt(2 * pi)"),
+        ("sqrt(pi / 2)", "sqrt(pi / 2)"),
+        ("(2 * pi) ** 2 / pi ** 3", "4 / pi"),
+        ("sqrt(pi) ** 3 / pi", "sqrt(pi)"),
     ],
 )
 def test_how_numbers_are_read(text: str, read: str) -> None:

@@ -1,4 +1,5 @@
-"""Roots and logarithms of numbers as they are read: `sqrt(6)` for `sqrt(2) * sqrt(3)`, `log(12)` for `2 * log(2) + log(3)`.
+"""Roots and logarithms of numbers as they are read: `sqrt(6 * x)` for `sqrt(2) * sqrt(3) * sqrt(x)`, `log(6)` for
+`log(2) + log(3)`.
 
 Diagrams hold them in primes (see `surds`).
 """
@@ -11,7 +12,7 @@ from math import gcd, lcm, prod
 
 from tensorgrad.function import FUNCTIONS
 from tensorgrad.sizes import ONE, Poly
-from tensorgrad.tensor import Apply, Scalar, Tensor
+from tensorgrad.tensor import Apply, Product, Scalar, Tensor
 
 HALF = Poly.constant(Fraction(1, 2))
 _LARGEST_READ = 10**6
@@ -25,23 +26,57 @@ def square_root(args: Sequence[Tensor]) -> Apply | None:
 
 
 def one_number(factors: list[Tensor]) -> list[Tensor]:
-    """The factors with those that are numbers multiplied, and roots of numbers of one degree."""
+    """The factors with those that are numbers multiplied, roots of numbers of one degree, and put under a square root."""
     numbers = [f for f in factors if isinstance(f, Scalar)]
-    roots = [(k, root) for k, f in enumerate(factors) if (root := _root(f)) is not None]
     if len(numbers) > 1:
         value = ONE
         for number in numbers:
             value = value * number.value
         factors = [Scalar(value), *(f for f in factors if not isinstance(f, Scalar))]
-        return one_number(factors)
+    return _under_root(_one_root(factors))
+
+
+def _one_root(factors: list[Tensor]) -> list[Tensor]:
+    roots = [(k, root) for k, f in enumerate(factors) if (root := _root(f)) is not None]
     if len(roots) < 2:
         return factors
     by_exponent: dict[Poly, Fraction] = {}
     for _, (base, exponent) in roots:
         by_exponent[exponent] = by_exponent.get(exponent, Fraction(1)) * base
-    merged = [_rooted(base, exponent) for exponent, base in by_exponent.items()]
+    merged = [_power(Scalar(Poly.constant(base)), exponent) for exponent, base in by_exponent.items()]
     first, gone = roots[0][0], {k for k, _ in roots}
     return [*factors[:first], *merged, *(f for k, f in enumerate(factors) if k > first and k not in gone)]
+
+
+def _under_root(factors: list[Tensor]) -> list[Tensor]:
+    """`sqrt(2) * sqrt(x)` as `sqrt(2 * x)`, `sqrt(2) * sqrt(x) / 2` as `sqrt(x / 2)`, over `sqrt(x)` as `1 / sqrt(2 * x)`."""
+    roots = [(k, root[0]) for k, f in enumerate(factors) if (root := _root(f)) is not None and root[1] is HALF]
+    others = [(k, *found) for k, f in enumerate(factors) if (found := _square_rooted(f)) is not None]
+    if len(others) != 1 or len(roots) != 1:
+        return factors
+    ((root, number),) = roots
+    ((at, base, sign),) = others
+    scale = next((f.value for f in factors if isinstance(f, Scalar)), ONE)
+    over = scale.is_constant and scale.number.denominator % number.numerator == 0
+    if sign < 0 and not over:
+        return factors
+    if over:
+        scale, number = scale * Poly.constant(number), number if sign < 0 else 1 / number
+    under = one_number([Scalar(Poly.constant(number)), *(base.factors if isinstance(base, Product) else [base])])
+    merged = _power(Product(under, base.edges), HALF * sign)
+    rest = [merged if k == at else f for k, f in enumerate(factors) if k != root and not isinstance(f, Scalar)]
+    return rest if scale is ONE else [Scalar(scale), *rest]
+
+
+def _square_rooted(t: Tensor) -> tuple[Tensor, int] | None:
+    """The base and the sign of the exponent of a power to 1/2 or -1/2; None for a number's."""
+    if not isinstance(t, Apply) or t.function.name not in ("pow", "sqrt") or t.function.derivative:
+        return None
+    base, *rest = t.args
+    if isinstance(base, Scalar) or (rest and not isinstance(rest[0], Scalar)):
+        return None
+    exponent = rest[0].value if rest and isinstance(rest[0], Scalar) else HALF
+    return (base, 1) if exponent is HALF else (base, -1) if exponent is -HALF else None
 
 
 def _root(t: Tensor) -> tuple[Fraction, Poly] | None:
@@ -54,8 +89,8 @@ def _root(t: Tensor) -> tuple[Fraction, Poly] | None:
     return (base.value.number, exponent) if exponent.number.denominator != 1 else None
 
 
-def _rooted(base: Fraction, exponent: Poly) -> Tensor:
-    args = (Scalar(Poly.constant(base)), Scalar(exponent))
+def _power(base: Tensor, exponent: Poly) -> Tensor:
+    args = (base, Scalar(exponent))
     root = square_root(args)
     return Apply(FUNCTIONS["pow"], args) if root is None else root
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tensorgrad.diagram import surds
 from tensorgrad.diagram.draft import FLAT, Draft
-from tensorgrad.diagram.nodes import Ref
+from tensorgrad.diagram.nodes import Handle, Ref
 from tensorgrad.sizes import ONE, Poly
 
 if TYPE_CHECKING:
@@ -87,9 +87,6 @@ def _replace(
     groups: dict[tuple[int, tuple[int, ...], bool], list[int]],
     exponents: dict[int, tuple[int, tuple[int, ...], Poly]],
 ) -> None:
-    from tensorgrad.diagram.applications import power_node
-    from tensorgrad.diagram.store import LARGEST_COPIES
-
     dropped: set[int] = set()
     added: list[tuple[int, Sequence[int]]] = []
     for (base, legs, natural), members in groups.items():
@@ -100,16 +97,29 @@ def _replace(
         if value is not None:
             dropped.update(members)
             draft.coefficient, total = _absorb(draft.coefficient, value, total)
-        copies = natural and total.is_constant and total.number <= LARGEST_COPIES
         plain = all(exponents[k][2] is ONE for k in members)
-        if value is None and (plain if copies else len(members) == 1):
+        if value is None and (plain if natural and _are_few(total) else len(members) == 1):
             continue
         dropped.update(members)
-        if copies:
-            added += [(base, legs)] * int(total.number)
-        elif total:
-            added.append((power_node(store, base, total), legs))
+        added += copies_or_power(store, base, legs, total)
     draft.operands = [o for k, o in enumerate(draft.operands) if k not in dropped] + added
+
+
+def _are_few(exponent: Poly) -> bool:
+    from tensorgrad.diagram.store import LARGEST_COPIES
+
+    return exponent.is_constant and exponent.number <= LARGEST_COPIES
+
+
+def copies_or_power(
+    store: Store, base: Handle, legs: Sequence[int], exponent: Poly
+) -> list[tuple[Handle, Sequence[int]]]:
+    """base ** exponent as operands of a product: none, a few copies, or a power."""
+    from tensorgrad.diagram.applications import power_node
+
+    if is_natural(exponent) and _are_few(exponent):
+        return [(base, legs)] * int(exponent.number)
+    return [(power_node(store, base, exponent), legs)]
 
 
 def _absorb(coefficient: Poly, value: Poly, exponent: Poly) -> tuple[Poly, Poly]:
@@ -165,10 +175,13 @@ def power(store: Store, base: Ref, exponent: Poly) -> Ref | None:
     root = surds.root(store, handle, exponent.number) if exponent.is_constant and not dims else None
     if root is not None:
         return root
+    of_pi = surds.power_of_pi(store, handle, exponent)
+    if of_pi is not None:
+        return of_pi
     if is_natural(exponent) and exponent.is_constant and exponent.number <= LARGEST_COPIES:
         return _copies(store, (handle, perm), int(exponent.number))
     if not is_integer(exponent):
-        return None
+        return _root_of_multiple(store, (handle, perm), exponent)
     return _power_of_power(store, (handle, perm), exponent) or _power_of_product(store, (handle, perm), exponent)
 
 
@@ -260,6 +273,27 @@ def _power_of_product(store: Store, base: Ref, exponent: Poly) -> Ref | None:
         draft.operands.append((handle, by_axis))
     draft.boundary = [edges[network.boundary[p]] for p in base[1]]
     return store.network(_without_closed(draft))
+
+
+def _root_of_multiple(store: Store, base: Ref, exponent: Poly) -> Ref | None:
+    """(c * x)**e = c**e * x**e for a positive number c: it stands outside, in primes."""
+    from tensorgrad.diagram.applications import make_power
+
+    network = store.network_of(base[0])
+    if network is None or not network.operands or not exponent.is_constant:
+        return None
+    scale = network.coefficient
+    if scale is ONE or not scale.is_constant or scale.number < 0:
+        return None
+    draft = Draft()
+    edges = draft.edges(network.dims)
+    draft.operands = [(h, [edges[e] for e in legs]) for h, legs in network.operands]
+    draft.boundary = [edges[network.boundary[p]] for p in base[1]]
+    rest = store.network(draft)
+    power = _power_node(store, rest, exponent) if _is_multiple(store, rest) else make_power(store, rest, exponent)
+    draft = store.draft_of(power)
+    draft.operands.append((make_power(store, store.constant(scale), exponent)[0], []))
+    return store.network(draft)
 
 
 def _is_multiple(store: Store, ref: Ref) -> bool:

@@ -18,7 +18,7 @@ LARGEST_COPIES = 6
 class Store:
     """Hash-consed canonical nodes. Handles count from 1; the e-graph extends this with unions.
 
-    `find`, `network_of`, `total_of` and `power_of` are what the e-graph overrides: here a handle has one node.
+    `find`, `network_of`, `total_of` and `application_of` are what the e-graph overrides: here a handle has one node.
     """
 
     def __init__(self) -> None:
@@ -47,10 +47,14 @@ class Store:
         node = self.nodes[handle]
         return node if isinstance(node, Total) else None
 
+    def application_of(self, handle: Handle, function: str) -> Application | None:
+        """The application of a function, as `pow`, that a handle is, if it is one."""
+        node = self.nodes[handle]
+        return node if isinstance(node, Application) and node.function.name == function else None
+
     def power_of(self, handle: Handle) -> Application | None:
         """The node pow(base, exponent) of a handle, if it is one."""
-        node = self.nodes[handle]
-        return node if isinstance(node, Application) and node.function.name == "pow" else None
+        return self.application_of(handle, "pow")
 
     def unit_of(self, handle: Handle) -> Leaf | None:
         """The unit vector, or vector declared one-hot, that a handle is, if it is one."""

@@ -2,7 +2,7 @@
 
 `sqrt(8)` is `2 * 2**(1/2)`, `1 / sqrt(2)` is `1/2 * 2**(1/2)`, `log(12)` is `2 * log(2) + log(3)`: what stands under a root
 or a logarithm is a prime, and a prime's exponent is between 0 and 1. Products of such roots are independent over the
-rationals, so equal numbers are equal diagrams.
+rationals, so equal numbers are equal diagrams. Powers of pi in a product are one power of it.
 """
 
 from __future__ import annotations
@@ -137,7 +137,55 @@ def logarithm(store: Store, number: Handle) -> Ref | None:
 
 
 def merge_roots(store: Store, draft: Draft) -> None:
-    """Roots of one prime in a product become one, and what is whole goes into the coefficient."""
+    """Roots of one prime in a product become one, and what is whole goes into the coefficient; powers of pi likewise."""
+    _merge_roots_of_primes(store, draft)
+    _merge_powers_of_pi(store, draft)
+
+
+def _merge_powers_of_pi(store: Store, draft: Draft) -> None:
+    from tensorgrad.diagram.powers import copies_or_power
+
+    found = {k: e for k, (h, _) in enumerate(draft.operands) if h >= FLAT and (e := _of_pi(store, h)) is not None}
+    if len(found) < 2 or all(exponent is ONE for _, exponent in found.values()):
+        return
+    (pi, total), *others = found.values()
+    for _, exponent in others:
+        total = total + exponent
+    draft.operands = [o for k, o in enumerate(draft.operands) if k not in found]
+    draft.operands += copies_or_power(store, pi, (), total)
+
+
+def _of_pi(store: Store, handle: Handle) -> tuple[Handle, Poly] | None:
+    """Pi and its exponent, for a handle that is pi or a node pow(pi, exponent)."""
+    if store.application_of(handle, "pi") is not None:
+        return handle, ONE
+    power = store.power_of(handle)
+    if power is None or store.dims[handle] or store.application_of(power.args[0][0], "pi") is None:
+        return None
+    exponent = store.constant_value(power.args[1][0])
+    return None if exponent is None else (power.args[0][0], exponent)
+
+
+def power_of_pi(store: Store, base: Handle, exponent: Poly) -> Ref | None:
+    """A power of pi to any power; None where it is pi itself or the base is no such power."""
+    from tensorgrad.diagram.powers import copies_or_power
+
+    network = store.network_of(base)
+    if network is not None and network.coefficient is not ONE:
+        return None
+    factors = [base] if network is None else [h for h, _ in network.operands]
+    found = [_of_pi(store, h) if h >= FLAT else None for h in factors]
+    if not found or found[0] is None or any(f is None or f[1] is not ONE for f in found[1:]):
+        return None
+    (pi, first), copies = found[0], len(found)
+    if copies == 1 and first is ONE:
+        return None
+    draft = Draft()
+    draft.operands = copies_or_power(store, pi, (), first * copies * exponent)
+    return store.network(draft)
+
+
+def _merge_roots_of_primes(store: Store, draft: Draft) -> None:
     roots = {
         k: found for k, (h, _) in enumerate(draft.operands) if h >= FLAT and (found := _root(store, h)) is not None
     }

@@ -113,11 +113,11 @@ class Classes(Store):
         found = self.classes[handle]
         return found.summed if found is not None else None
 
-    def power_of(self, handle: Handle) -> Application | None:
+    def application_of(self, handle: Handle, function: str) -> Application | None:
         found = self.classes[handle]
         for h in found.applications if found is not None else ():
             node = self.nodes[h]
-            if isinstance(node, Application) and node.function.name == "pow" and self._parent[h] is None:
+            if isinstance(node, Application) and node.function.name == function and self._parent[h] is None:
                 return node
         return None
 
