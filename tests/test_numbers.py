@@ -62,7 +62,9 @@ def test_powers_of_pi_are_one_power(first: Fraction, second: Fraction, outer: Fr
     assert same(f"(pi ** ({first})) ** ({outer})", f"pi ** ({first * outer})")
 
 
-@given(POSITIVE, EXPONENTS, st.sampled_from(["x", "x + 3", "x * y", "x ** 2 + y / 2", "sum(z)", "z @ z", "pi", "exp(x)"]))
+@given(
+    POSITIVE, EXPONENTS, st.sampled_from(["x", "x + 3", "x * y", "x ** 2 + y / 2", "sum(z)", "z @ z", "pi", "exp(x)"])
+)
 def test_a_positive_number_stands_outside_a_power(scale: Fraction, exponent: Fraction, base: str) -> None:
     declared = "x y : scalar positive; z : n positive"
     whole = parse(f"(({scale}) * ({base})) ** ({exponent})", let=declared)
@@ -73,7 +75,9 @@ def test_a_positive_number_stands_outside_a_power(scale: Fraction, exponent: Fra
     read = expression(store, found, ())
     assert store.same(found, insert(store, parse(str(read), let=declared)))
     given_values = {"x": 0.7, "y": 1.3, "z": [0.2, 1.1, 0.4]}
-    values = {v.name: torch.tensor(given_values[v.name], dtype=torch.float64) for v in whole.variables}
+    values: dict[str | tg.Variable, torch.Tensor] = {
+        v.name: torch.tensor(given_values[v.name], dtype=torch.float64) for v in whole.variables
+    }
     wanted, shown_value = (tg.evaluate(t, values) for t in (whole, read))
     torch.testing.assert_close(shown_value, wanted, rtol=1e-6, atol=0, check_dtype=False)
 
