@@ -11,14 +11,12 @@ from tensorgrad.runtime.lifetime import living
 from tensorgrad.runtime.program import Add, Contract, Legs, Library, Operand, Program, Step
 from tensorgrad.sizes import ONE
 
-CALL = "torch.nn.functional.layer_norm("
-
 
 def with_weights(program: Program) -> Program:
     """The program with such calls in place of the products and sums, where nothing else reads what goes in there."""
     uses = Counter(v for step in program.steps for v in step.inputs)
     uses.update(v for v, _ in program.outputs.values())
-    calls = {s.target: s for s in program.steps if isinstance(s, Library) and s.call.startswith(CALL)}
+    calls = {s.target: s for s in program.steps if isinstance(s, Library) and s.normalises}
     entries = entries_of(program) if calls else {}
     steps: list[Step] = []
     for step in program.steps:
@@ -66,8 +64,7 @@ def _biased(step: Add, calls: Mapping[int, Library], entries: Mapping[int, Entri
 
 def _normalised(call: Library) -> Legs:
     """The axes that a call normalises over, in its order."""
-    count = int(call.call.partition(".shape[-")[2].partition(":")[0])
-    return call.produced[-count:]
+    return call.produced[-call.normalises :]
 
 
 def _moved(call: Library, target: int, axes: list[int]) -> Library:
@@ -91,6 +88,5 @@ def _moved(call: Library, target: int, axes: list[int]) -> Library:
 
 def _with(call: Library, name: str, operand: Operand) -> Library:
     """The call with one more argument."""
-    axes = _normalised(call)
     text = call.call.replace("eps=", f"{name}={{{len(call.operands)}}}, eps=")
-    return replace(call, call=text, operands=(*call.operands, operand), orders=(*call.orders, axes))
+    return replace(call, call=text, operands=(*call.operands, operand), orders=(*call.orders, _normalised(call)))

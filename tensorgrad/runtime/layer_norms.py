@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from tensorgrad.runtime.affine_norms import CALL, with_weights
+from tensorgrad.runtime.affine_norms import with_weights
 from tensorgrad.runtime.entrywise import Entries, Factor, inverse
 from tensorgrad.runtime.lifetime import living
 from tensorgrad.runtime.norm_gradients import NormGradient, gradient_of
@@ -101,11 +101,12 @@ class _Rewriting:
         order = self.norm.order
         dims = dict(enumerate(self.program.dims[self.norm.centred]))
         shape = f"{{0}}.shape[-{len(self.norm.axes)}:]"
-        text = f"{CALL}{{0}}, {shape}, eps={self.norm.eps!r})"
+        text = f"torch.nn.functional.layer_norm({{0}}, {shape}, eps={self.norm.eps!r})"
         if moments:
             text = f"torch.native_layer_norm({{0}}, {shape}, None, None, {self.norm.eps!r})"
         price = ((FORWARD, order),)
-        call = Library(value, text, (Operand(*self.norm.x),), (order,), order, order, dims, price, len(moments))
+        bare = 0 if moments else len(self.norm.axes)
+        call = Library(value, text, (Operand(*self.norm.x),), (order,), order, order, dims, price, len(moments), bare)
         parts = [Part(moment, value, k) for k, moment in enumerate(moments)]
         self.new[self.norm.centred] = [call, *parts]
 

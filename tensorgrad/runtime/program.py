@@ -245,7 +245,8 @@ class Library:
     the operands with their axes in the order `orders`; its result has the axes `produced`, the target `kept`.
 
     `price` are its operations: factors, each times the sizes of some edges. With `further` results, which are Parts, the
-    call gives all of them together.
+    call gives all of them together. A layer normalisation that takes a weight and a bias is one of so many last axes of
+    what it produces, `normalises`.
     """
 
     target: int
@@ -257,6 +258,7 @@ class Library:
     dims: Mapping[int, Poly] = field(hash=False)
     price: tuple[tuple[Fraction, Legs], ...] = ()
     further: int = 0
+    normalises: int = 0
 
     @property
     def inputs(self) -> tuple[int, ...]:
