@@ -100,4 +100,4 @@ found = step(**data)
 torch.testing.assert_close(found.loss, expected.detach(), rtol=1e-5, atol=1e-5)
 for w in weights:
     torch.testing.assert_close(getattr(found, w.name), leaves[w.name].grad, rtol=1e-4, atol=1e-5)
-print(f"loss {found.loss:.4f}; the loss and all six gradients agree with torch's")
+print(f"loss {found.loss:.2f}; the loss and all six gradients agree with torch's")

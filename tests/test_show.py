@@ -9,6 +9,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from shutil import which
@@ -31,8 +32,8 @@ from tensorgrad.show.picture import Net, Picture, Term
 from tensorgrad.show.scene import CELLS, PIXELS, Metrics, Scene
 from tensorgrad.show.svg import MADE, USED
 from tensorgrad.show.tikz import document
-from tensorgrad.sizes import size
-from tensorgrad.tensor import Convolution, Product, Tensor, Variable, align, renamed
+from tensorgrad.sizes import Poly, size
+from tensorgrad.tensor import Convolution, Delta, Product, Scalar, Sum, Tensor, Variable, align, renamed
 from tests.drawn import read_back, tensor_of, wires_of_cells, wires_of_curves
 from tests.geometry import assert_drawn_well, assert_legible
 from tests.strategies import products, tensors, variables
@@ -142,6 +143,14 @@ def test_the_drawing_shows_the_tensor(t: Tensor, metrics: Metrics) -> None:
 def test_the_picture_shows_the_tensor_with_its_boxes(t: Tensor) -> None:
     drawn = picture(t)
     assume(all(_is_polynomial(term.net.coefficient.text) for term in all_terms(drawn.terms) if term.net is not None))
+    assert tensor_of(drawn.terms, drawn.edges) == t
+
+
+@pytest.mark.parametrize("factor", [Poly.constant(-1), size("n"), size("n") + 1], ids=str)
+def test_numbers_beside_each_other_are_multiplied(factor: Poly) -> None:
+    number = Sum((Delta(size("n")), Scalar(Poly.constant(0))), (Fraction(1), Fraction(1)))
+    t = Product((Variable("a"), Scalar(factor), number), ())
+    drawn = picture(t)
     assert tensor_of(drawn.terms, drawn.edges) == t
 
 

@@ -28,6 +28,7 @@ from tensorgrad.tensor import (
     Fact,
     LeviCivita,
     Product,
+    Rename,
     Scalar,
     Tensor,
     Unit,
@@ -186,10 +187,16 @@ def _needed(rule: Rule) -> list[frozenset[str]]:
 
 
 def _can_be_found(side: Tensor) -> bool:
-    """Whether a side has an application (of an unknown function too), a structural tensor, or a variable with facts."""
+    """Whether a side has an application (of an unknown function too), a structural tensor, a variable with facts, or one
+    with numbers as sizes that stands there twice."""
     applied = any(isinstance(n, Apply) and not (n.function.known and not set(_own_names(n))) for n in walk(side))
     named = any(not name.isdigit() for name in _own_names(side))
-    return applied or named or any(v.facts for v in side.variables)
+    return applied or named or _repeats_a_name(side) or any(v.facts for v in side.variables)
+
+
+def _repeats_a_name(side: Tensor) -> bool:
+    factors = [f.variables[0] for f in side.children if isinstance(f, Variable | Rename) and len(f.variables) == 1]
+    return isinstance(side, Product) and any(any(_fixed_sizes(v)) and factors.count(v) > 1 for v in factors)
 
 
 def _fixed_sizes(t: Tensor) -> Iterator[str]:

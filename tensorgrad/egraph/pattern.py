@@ -358,6 +358,8 @@ class _Builder:
                     q.atoms += self._leaf_atoms(child_node, out)
                 new += self._expression(q, child, out)
             queries = new
+        if not slots:
+            slots = self._repeated(query, node, net)
         touched = {e for _, legs in node.operands for e in legs}
         if not slots or not touched.issuperset(node.boundary):
             return []  # nothing to look for, or an edge that could be any edge
@@ -368,6 +370,17 @@ class _Builder:
                 for q in queries:
                     q.atoms += [f"(leg {net} {slot} {name})" for slot in meeting]
         return queries
+
+    def _repeated(self, query: Query, node: Network, net: str) -> dict[int, str]:
+        """The place of a name that stands in a product of names more than once: there is nothing else to look for."""
+        handles = [child for child, _ in node.operands]
+        position = next((k for k, h in enumerate(handles) if h > 0 and handles.count(h) > 1), None)
+        if position is None:
+            return {}
+        slot, other, out = self.fresh("k"), self.fresh("k"), self.fresh("o")
+        query.column("slot", position, slot)
+        query.atoms += [f"(operand {net} {slot} {out})", f"(operand {net} {other} {out})", f"(!= {slot} {other})"]
+        return {position: slot}
 
     def total_root(self, handle: Handle) -> list[Query]:
         """One query a shaped term, which says where that term is and that each other one is somewhere."""

@@ -87,7 +87,8 @@ class Sliced:
 
     def on(self, client: Any, operands: Sequence[Any]) -> Any:
         """The whole result, each slice a task of a Dask cluster, partial results added up there."""
-        held = [client.scatter(t, broadcast=True) for t in operands]
+        # Not under the hash of its values: equal data of a call before may be on its way out under that name.
+        held = [client.scatter(t, broadcast=True, hash=False) for t in operands]
         result = operands[0].new_zeros([self.sizes[e] for e in self.output])
         pending: list[tuple[Block, Any]] = []
         for outer in self.blocks(self.kept):

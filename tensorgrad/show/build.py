@@ -255,7 +255,7 @@ def _coefficient(value: Poly, numbers: list[Tensor]) -> Name:
     if value is not ONE:
         own = size_name(value)
         texts, maths = [f"({own.text})" if len(value.terms) > 1 else own.text, *texts], [own.latex, *maths]
-    return Name(" ".join(f"({t})" if " " in t and len(texts) > 1 else t for t in texts), r" \, ".join(maths))
+    return Name("·".join(f"({t})" if " " in t and len(texts) > 1 else t for t in texts), r" \, ".join(maths))
 
 
 def _chains(product: Product) -> bool:
