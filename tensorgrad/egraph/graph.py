@@ -21,10 +21,10 @@ class EGraph(Unions):
         """Make the e-graph congruent: nodes whose children merged are put into canonical form again."""
         while self._dirty:
             root = next(iter(self._dirty))
+            self.check_budget()
             del self._dirty[root]
             if self._parent[root] is not None:
                 continue
-            self.check_budget()
             if self._groups[root].contradictory and not self.is_zero(root):
                 self.union((root, tuple(range(len(self.dims[root])))), self.zero(self.dims[root]), Congruent())
                 continue

@@ -33,7 +33,7 @@ _SCHEMA = """
 (relation net_in (i64 i64)) (relation operand_in (i64 i64 i64))
 (relation sum_in (i64 i64)) (relation term_in (i64 i64 i64))
 (relation fact_in (i64 i64)) (relation leaf_in (i64 i64)) (relation union_in (i64 i64))
-(ruleset load) (ruleset facts) (ruleset mark) (ruleset match)
+(ruleset load) (ruleset facts) (ruleset mark)
 (rule ((ref_in h d)) ((set (order (Ref h)) d)) :ruleset load)
 (rule ((nullary_in f n o)) ((nullary f n (Ref o))) :ruleset load)
 (rule ((app_in f n a o)) ((app f n (Ref a) (Ref o))) :ruleset load)
@@ -61,6 +61,10 @@ _ORDER = (
     "fact_in",
 )
 _INLINE_ROWS = 12
+_TOGETHER = 16
+"""Queries that are run together: between two such groups the search may end."""
+_MANY = 1000
+"""New nodes for which that is worth while."""
 
 
 class Tables:
@@ -74,6 +78,7 @@ class Tables:
         self._fact_ids = fact_ids
         self._fact_names = {number: name for name, number in fact_ids.items()}
         self._columns: dict[str, tuple[Pattern, Query]] = {}
+        self._groups: list[str] = []
         self._folder = tempfile.TemporaryDirectory(prefix="tensorgrad-")
         weakref.finalize(self, self._folder.cleanup)
         self._read: dict[str, set[tuple[int, ...]]] = {}
@@ -92,12 +97,19 @@ class Tables:
     def add_pattern(self, pattern: Pattern) -> None:
         """Compile a pattern's queries to egglog rules that fill one match table each."""
         for query in pattern.queries:
-            name = f"match{len(self._columns)}m"  # egglog numbers names of its own: no name may end in a digit
+            number = len(self._columns)
+            # egglog numbers names of its own: no name may end in a digit
+            name, group = f"match{number}m", f"group{number // _TOGETHER}g"
+            if group not in self._groups:
+                self._groups.append(group)
+                self._run(f"(ruleset {group})")
             self._columns[name] = (pattern, query)
             variables = " ".join(v for _, _, v in query.columns)
             types = " ".join("i64" for _ in query.columns)
             atoms = [*query.atoms, *(self._mark(f"{name}{k}m", *mark) for k, mark in enumerate(query.marks))]
-            self._run(f"(relation {name} ({types}))\n(rule ({' '.join(atoms)}) (({name} {variables})) :ruleset match)")
+            self._run(
+                f"(relation {name} ({types}))\n(rule ({' '.join(atoms)}) (({name} {variables})) :ruleset {group})"
+            )
 
     def _mark(self, name: str, variable: str, ways: Sequence[Sequence[str]]) -> str:
         """An atom that holds where one of the conjunctions has a solution."""
@@ -132,11 +144,23 @@ class Tables:
         """Write what is new, derive facts, run one round of matching; the new proposals and (in the graph) new facts."""
         if not self._open:
             self._begin()
+        many = len(graph.fresh) > _MANY
         self._write(graph)
-        self._run("(run-schedule (saturate (run load)) (saturate (run facts)) (run mark) (run match))")
+        self._run("(run-schedule (saturate (run load)) (saturate (run facts)) (run mark))")
+        self._match(graph, many)
         tables: dict[str, Any] = self._egglog.freeze().functions
         self._take_facts(graph, tables)
         return self._take_matches(graph, tables)
+
+    def _match(self, graph: EGraph, many: bool) -> None:
+        """Fill the match tables; with many new nodes in parts, for what egglog has begun it ends."""
+        runs = [f"(run {group})" for group in self._groups]
+        if not many:
+            self._run(f"(run-schedule {' '.join(runs)})")
+            return
+        for run in runs:
+            graph.check_budget()
+            self._run(f"(run-schedule {run})")
 
     def _write(self, graph: EGraph) -> None:
         rows = _rows(graph, self._ids, self._fact_ids)
