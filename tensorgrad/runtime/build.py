@@ -27,6 +27,7 @@ from tensorgrad.runtime.program import (
     Select,
 )
 from tensorgrad.runtime.share import Contraction, plan_together
+from tensorgrad.runtime.softmax_gradients import SoftmaxGradient, softmax_gradients
 from tensorgrad.runtime.solves import solved
 from tensorgrad.runtime.task import Task, prepare
 from tensorgrad.sizes import ONE, Poly
@@ -66,12 +67,15 @@ class _Builder:
         self.values: dict[int, int] = {}
         self.tasks: dict[int, Task] = {}
         self.terms: dict[int, tuple[Term, ...]] = {}
+        self.gradients: dict[int, SoftmaxGradient] = {}
 
     def build(self, outputs: Mapping[str, Ref]) -> Program:
         refs = {name: self.store.resolve(ref) for name, ref in outputs.items()}
         roots = [h for h, _ in refs.values()]
+        self.gradients = softmax_gradients(self.store, self._order(roots))
         order = self._order(roots)
-        self.terms = settled(self.store, order, self._uses(roots, order), self.tasks, self.sizes)
+        sums = [h for h in order if h not in self.gradients]
+        self.terms = settled(self.store, sums, self._uses(roots, order), self.tasks, self.sizes)
         order = self._order(roots)
         networks = [h for h in order if h in self.tasks and self.tasks[h].pieces and h not in self.terms]
         contractions = [Contraction(self.store, self.tasks[h], self.sizes, self.optimizer) for h in networks]
@@ -90,6 +94,8 @@ class _Builder:
             return ()
         if handle in self.terms:
             return [h for _, h, _ in self.terms[handle]]
+        if handle in self.gradients:
+            return [self.gradients[handle].softmax, self.gradients[handle].cotangent[0]]
         node = self.store.nodes[handle]
         match node:
             case Leaf():
@@ -118,8 +124,8 @@ class _Builder:
         return frozenset(found)
 
     def _uses(self, roots: Sequence[int], order: Sequence[int]) -> dict[int, int]:
-        """How often each handle is read; outputs count twice, so that nothing is moved into them."""
-        uses: dict[int, int] = dict.fromkeys(roots, 2)
+        """How often each handle is read; outputs, and what is a call, count twice, so that nothing is moved into them."""
+        uses: dict[int, int] = dict.fromkeys((*roots, *self.gradients), 2)
         for handle in order:
             for child in self._children(handle):
                 uses[child] = uses.get(child, 0) + 1
@@ -150,6 +156,9 @@ class _Builder:
         if handle in self.terms:
             self.values[handle] = self._sum(self.terms[handle], dims)
             return
+        if handle in self.gradients:
+            self.values[handle] = self._gradient(self.gradients[handle], dims)
+            return
         match node:
             case Leaf():
                 target = program.value(dims)
@@ -173,6 +182,15 @@ class _Builder:
         ordered = sorted(terms, key=lambda t: t[0].terms[0][1] < 0)  # what is subtracted reads best at the end
         self.program.steps.append(Add(target, tuple((c, self.values[h], perm) for c, h, perm in ordered), dims))
         return target
+
+    def _gradient(self, gradient: SoftmaxGradient, dims: tuple[Poly, ...]) -> int:
+        target = self.program.value([dims[axis] for axis in gradient.axes])
+        call = gradient.call(target, self.values[gradient.softmax], self.values[gradient.cotangent[0]], dims)
+        self.program.steps.append(call)
+        if gradient.axes == tuple(range(len(dims))):
+            return target
+        groups = tuple((k,) for k in range(len(dims)))
+        return self._arrange(Operand(target, gradient.axes), groups, dict(enumerate(dims)))
 
     def _network(self, handle: int, path: tuple[Contraction, NetworkPlan] | None) -> int:
         task = self.tasks[handle]

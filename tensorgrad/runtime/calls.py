@@ -38,6 +38,7 @@ CONSTANTS = {"pi": "torch.pi"}
 ACTING = {
     "softmax": "torch.softmax({}, dim=-1)",
     "log_softmax": "torch.log_softmax({}, dim=-1)",
+    "softmax_gradient": "tf.softmax_gradient({}, {})",
     "logsumexp": "torch.logsumexp({}, dim=-1)",
     "max": "torch.amax({}, dim=-1)",
     "prod": "torch.prod({}, dim=-1)",
@@ -86,7 +87,7 @@ def call_source(source: Source, call: Call) -> tuple[str, bool]:
         assert isinstance(length, Poly)
         text = f"tf.onehot({args[0]}, {source.size(length)})"
     elif name in ACTING:
-        text = ACTING[name].format(args[0])
+        text = ACTING[name].format(*args)
     else:
         raise UnsupportedError(f"the function {call.function} in torch")
     return _produced(source, call, text), False

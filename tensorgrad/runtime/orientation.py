@@ -19,6 +19,7 @@ from tensorgrad.runtime.program import (
     Step,
     number,
 )
+from tensorgrad.runtime.softmax_gradients import GRADIENT
 
 Perm = Legs
 """Axis a of the new value is axis perm[a] of the old one."""
@@ -84,10 +85,18 @@ def _whole(step: Contract) -> list[Operand]:
 
 def _batched(program: Program) -> dict[int, Perm]:
     """Products of matrices over a batch of which a softmax is taken, and the softmax: the batch first, as the product
-    lies, and last the axis that softmax reads in one piece. It would copy it, and what is made of both would mix orders."""
+    lies, and last the axis that softmax reads in one piece. It would copy it, and what is made of both would mix orders.
+    Likewise the gradient through it, and its cotangent."""
     made = {s.target: s for s in program.steps}
     found: dict[int, Perm] = {}
     for step in program.steps:
+        if isinstance(step, Call) and step.function is GRADIENT:
+            (cotangent, labels), (softmax, own) = step.args
+            if softmax in found:
+                found[step.target] = (*(own[p] for p in found[softmax][:-1]), len(own) - 1)
+                if isinstance(made.get(cotangent), Contract):
+                    found[cotangent] = (*(labels.index(own[p]) for p in found[softmax][:-1]), labels.index(-1))
+            continue
         if not isinstance(step, Call) or step.function.name not in ("softmax", "log_softmax") or step.groups != (1,):
             continue
         value, labels = step.args[0]

@@ -25,6 +25,7 @@ from tensorgrad.runtime.program import (
     Select,
     Step,
 )
+from tensorgrad.runtime.softmax_gradients import GRADIENT
 from tensorgrad.sizes import ONE, Poly
 
 Exponents = dict[str, int]
@@ -87,6 +88,12 @@ class _Carrying:
                 common = _power(_common([c for c, _, _ in terms]))
                 divided = tuple((c * _inverse(common), v, perm) for c, v, perm in terms)
                 return replace(step, target=self._target(step.target, common), terms=divided)
+            case Call() if step.function is GRADIENT:
+                (cotangent, labels), (softmax, own) = step.args
+                target = self._target(step.target, self.factor.get(cotangent, ONE))
+                return replace(
+                    step, target=target, args=((self._based(cotangent), labels), (self._whole(softmax), own))
+                )
             case Call():
                 return replace(step, args=tuple((self._whole(v), labels) for v, labels in step.args))
             case Library():

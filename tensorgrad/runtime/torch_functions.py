@@ -20,6 +20,11 @@ def softplus(x: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.softplus(x, threshold=40.0)
 
 
+def softmax_gradient(g: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+    """p * g - p * sum(p * g) along the last axis, which is what a softmax p makes of a cotangent g."""
+    return torch.ops.aten._softmax_backward_data(g, p, -1, p.dtype)
+
+
 WIDEST = 128
 """Keys and values that attention is not slower for when zeros make them of one width."""
 
