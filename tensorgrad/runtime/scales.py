@@ -1,4 +1,4 @@
-"""Powers of sizes that values are multiples of are carried along to where they cancel.
+"""Powers of sizes that values are multiples of, and the sign of a cotangent, are carried along to where they cancel.
 
 The terms of a sum are written over a common denominator: d * x - y for x - y / d. In gradients through many layers of means
 these would multiply to d ** 34 and more, which no float holds.
@@ -26,7 +26,7 @@ from tensorgrad.runtime.program import (
     Step,
 )
 from tensorgrad.runtime.softmax_gradients import GRADIENT
-from tensorgrad.sizes import ONE, Poly
+from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
 Exponents = dict[str, int]
 
@@ -38,11 +38,13 @@ def without_scales(program: Program, sizes: Mapping[str, int]) -> Program:
     """The program with such powers multiplied in at the end only, where that takes no more operations and memory."""
     if any(isinstance(s, Loop) for s in program.steps):
         return program
-    carrying = _Carrying(program)
-    found = carrying.run()
-    if not carrying.factor or _flops(found, sizes) > _flops(program, sizes):
-        return program
-    return program if found.peak(sizes) > program.peak(sizes) else found
+    for signs in (True, False):
+        carrying = _Carrying(program, signs)
+        found = carrying.run()
+        as_cheap = _flops(found, sizes) <= _flops(program, sizes) and found.peak(sizes) <= program.peak(sizes)
+        if carrying.factor and as_cheap:
+            return found
+    return program
 
 
 def _flops(program: Program, sizes: Mapping[str, int]) -> int:
@@ -50,10 +52,15 @@ def _flops(program: Program, sizes: Mapping[str, int]) -> int:
 
 
 class _Carrying:
-    """The program being rewritten: value v is factor[v] times the value base[v]."""
+    """The program being rewritten: value v is factor[v] times the value base[v]. With `signs` a softmax's gradient for
+    -g is that for g, with a minus."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, signs: bool) -> None:
         self.old = program
+        made = {s.target: s for s in program.steps if isinstance(s, Scale) and s.coefficient is MINUS_ONE}
+        self.turned = {
+            s.args[0][0] for s in program.steps if signs and isinstance(s, Call) and s.function is GRADIENT
+        }.intersection(made)
         self.new = Program([], list(program.dims))
         self.factor: dict[int, Poly] = {}
         self.base: dict[int, int] = {}
@@ -102,10 +109,12 @@ class _Carrying:
                 return step
 
     def _multiple(self, step: Scale) -> Scale | None:
-        """The multiple; none where it is by a power of sizes alone."""
+        """The multiple; none where it is by a power of sizes, or a sign that is carried, alone."""
         (value,) = step.inputs
         power = _power(_exponents(step.coefficient))
         factor, rest = power * self.factor.get(value, ONE), step.coefficient * _inverse(power)
+        if step.target in self.turned:
+            factor, rest = -factor, ONE
         if rest is not ONE:
             return Scale(self._target(step.target, factor), rest, (self._based(value),))
         self.base[step.target] = self._based(value)
