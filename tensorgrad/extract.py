@@ -27,7 +27,7 @@ class Extraction:
         self._parts: dict[Handle, list[Handle]] = {}
         self._members: dict[Handle, list[Handle]] = {}
         for h in range(1, len(graph.nodes)):
-            if h not in graph.dead or self._was_opened(h):
+            if h not in graph.dead or h in graph.collapsed or self._was_opened(h):
                 self._members.setdefault(graph.root(h), []).append(h)
         self._trees(h for members in self._members.values() for h in members)
         if self.needed(self.chosen) is None:

@@ -76,6 +76,8 @@ class Classes(Store):
         self.profile = Profile(lambda: len(self.nodes))
         self.unstable: set[Handle] = set()
         """Nodes first made by opening a stable function: to be proved with, not to be computed with."""
+        self.collapsed: set[Handle] = set()
+        """Sums that came down to one term, as a - b where b is known to be a - c: to be extracted, not to be matched."""
         self.asked: dict[Handle, None] = {}
         """Nodes that were there already when they were built again, since this was last cleared."""
         self._parent: list[Ref | None] = [None]

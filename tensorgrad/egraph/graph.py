@@ -42,18 +42,20 @@ class EGraph(Unions):
         ref = self.recanonical(node)
         if user in self.unstable:
             self.unstable.update(range(before, len(self.nodes)))
-        known = self.root(ref[0]) == self.root(user)
-        collapsed = isinstance(node, Total) and len(node.terms) > 1 and not isinstance(self.nodes[ref[0]], Total)
         # An application comes back as what its class has become: it is still itself if its arguments are.
-        itself = known and isinstance(node, Application) and all(c == self.root(c) for c in children(node))
-        if ref[0] == user or itself or (collapsed and known):
+        itself = (
+            isinstance(node, Application)
+            and all(c == self.root(c) for c in children(node))
+            and self.root(ref[0]) == self.root(user)
+        )
+        if ref[0] != user and not itself:
+            if isinstance(node, Total) and len(node.terms) > 1 and not isinstance(self.nodes[ref[0]], Total):
+                self.collapsed.add(user)
+            self._retire(user)
+            self.union((user, axes), ref, Congruent(replaced))
+        else:
             root = self.resolve((user, axes))
             self._symmetric(root[0], root[1], self.resolve(ref)[1])
-            return
-        # A sum that comes down to one term, as a - b where b is known to be a - c, is a sum still: nothing else shows it.
-        if not collapsed:
-            self._retire(user)
-        self.union((user, axes), ref, Congruent(replaced))
 
     def _retire(self, user: Handle) -> None:
         """A node that has a newer canonical form is no longer matched or extracted."""
