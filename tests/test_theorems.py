@@ -20,8 +20,8 @@ SECONDS = 20.0
 
 OPEN = frozenset(
     """
-    three.cayley nn.layernorm-gradient functions.tan-sum sym.lc-4 basics.sylvester-det-scaled
-    soft.two-b nn.batchnorm-scale functions.tanh-sum inverses.cayley-involution
+    functions.tan-sum basics.sylvester-det-scaled soft.two-b nn.batchnorm-scale functions.tanh-sum
+    inverses.cayley-involution
     """.split()
 )
 """True, and not proved yet."""

@@ -290,8 +290,8 @@ def _root_of_multiple(store: Store, base: Ref, exponent: Poly) -> Ref | None:
     draft.operands = [(h, [edges[e] for e in legs]) for h, legs in network.operands]
     draft.boundary = [edges[network.boundary[p]] for p in base[1]]
     rest = store.network(draft)
-    power = _power_node(store, rest, exponent) if _is_multiple(store, rest) else make_power(store, rest, exponent)
-    draft = store.draft_of(power)
+    raised = _power_node(store, rest, exponent) if _is_multiple(store, rest) else make_power(store, rest, exponent)
+    draft = store.draft_of(raised)
     draft.operands.append((make_power(store, store.constant(scale), exponent)[0], []))
     return store.network(draft)
 
