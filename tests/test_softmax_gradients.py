@@ -25,19 +25,20 @@ def values_of(*variables: Variable, dtype: torch.dtype = torch.float64, **sizes:
 
 
 def attention(scale: float = 1.0) -> tuple[Tensor, list[Variable], Tensor]:
-    """Queries, keys and values with two batch axes, and a target for the loss."""
+    """Queries, keys and values with two batch axes, and a target for the loss, which reads the weights too: otherwise
+    the gradients would be those of torch's attention."""
     q, k, v = Variable("q", "b", "s", "e"), Variable("k", "t", "b", "e"), Variable("v", "b", "t", f="e")
     target = Variable("target", "b", "s", f="e")
     weights = F.softmax(F.sum(q * k, dim="e"), dim="t")
     error = scale * F.sum(weights * v, dim="t") - target
-    return F.sum(error * error), [q, k, v], target
+    return F.sum(error * error) + F.sum(weights * weights), [q, k, v], target
 
 
 def torch_attention(values: dict[str, torch.Tensor], scale: float = 1.0) -> list[torch.Tensor]:
     """The loss and its gradients by autograd."""
     q, k, v = leaves = [values[n].clone().requires_grad_() for n in "qkv"]
     weights = torch.softmax(torch.einsum("bse,tbe->bst", q, k), dim=-1)
-    loss = ((scale * torch.einsum("bst,btf->bsf", weights, v) - values["target"]) ** 2).sum()
+    loss = ((scale * torch.einsum("bst,btf->bsf", weights, v) - values["target"]) ** 2).sum() + (weights**2).sum()
     return [loss.detach(), *torch.autograd.grad(loss, leaves)]
 
 
@@ -150,7 +151,7 @@ def test_programs_with_it_are_mapped_saved_differentiated_and_compiled(tmp_path:
     other = values["q"].clone().requires_grad_()
     k = values["k"].clone().requires_grad_()
     weights = torch.softmax(torch.einsum("bse,tbe->bst", other, k), dim=-1)
-    second = ((torch.einsum("bst,btf->bsf", weights, values["v"]) - values["target"]) ** 2).sum()
+    second = ((torch.einsum("bst,btf->bsf", weights, values["v"]) - values["target"]) ** 2).sum() + (weights**2).sum()
     (inner,) = torch.autograd.grad(second, k, create_graph=True)
     inner.sum().backward()
     torch.testing.assert_close(leaf.grad, other.grad)

@@ -10,6 +10,7 @@ from typing import Any
 from tensorgrad.diagram import Leaf, Ref, Store
 from tensorgrad.errors import MemoryLimitError
 from tensorgrad.runtime.additions import added
+from tensorgrad.runtime.attention_gradients import with_attention_gradients
 from tensorgrad.runtime.build import build
 from tensorgrad.runtime.constants import Hoisted, hoisted
 from tensorgrad.runtime.gelus import with_gelus
@@ -90,7 +91,10 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
     sizes = {s: max(1, n) for s, n in actual.items()}
     program = build(written.store, written.outputs, sizes, optimizer=options.optimizer, constant=options.constant)
     naive = naive_flops(written.store, program, [h for h, _ in written.outputs.values()], sizes)
-    if options.limit and not options.constant:
+    fused = program if options.constant else with_attention_gradients(program)
+    if not options.limit or fused.peak(sizes) <= options.limit:
+        program = fused
+    elif not options.constant:
         program = fitted(program, sizes, options.limit)
     if not options.constant:
         program = without_scales(with_layer_norms(with_gelus(program, sizes)), sizes)

@@ -117,4 +117,7 @@ def _called(step: Contract, slope: Operand, other: Operand, x: Factor) -> Librar
     point = Operand(value, tuple(slope.axes[k] for k in legs))
     order = point.axes
     text = "torch.ops.aten.gelu_backward({0}, {1})"
-    return Library(step.target, text, (other, point), (order, order), order, step.kept, step.dims, ((PRICE, order),))
+    price = ((PRICE, order),)
+    return Library(
+        *(step.target, text, (other, point), (order, order), order, step.kept, step.dims, price), linear=True
+    )

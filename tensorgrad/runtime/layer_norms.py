@@ -106,7 +106,9 @@ class _Rewriting:
             text = f"torch.native_layer_norm({{0}}, {shape}, None, None, {self.norm.eps!r})"
         price = ((FORWARD, order),)
         bare = 0 if moments else len(self.norm.axes)
-        call = Library(value, text, (Operand(*self.norm.x),), (order,), order, order, dims, price, len(moments), bare)
+        call = Library(
+            *(value, text, (Operand(*self.norm.x),), (order,), order, order, dims, price, len(moments)), normalises=bare
+        )
         parts = [Part(moment, value, k) for k, moment in enumerate(moments)]
         self.new[self.norm.centred] = [call, *parts]
 
@@ -178,4 +180,5 @@ class _Rewriting:
         text = f"torch.ops.aten.native_layer_norm_backward({{0}}, {{1}}, {{1}}.shape[-{len(self.norm.axes)}:]"
         text += ", {2}, {3}, None, None, [True, False, False])[0]"
         operands = (cotangent, x, *(Operand(m, batch) for m in moments))
-        return Library(target, text, operands, (order, order, batch, batch), order, order, dims, ((BACKWARD, order),))
+        price = ((BACKWARD, order),)
+        return Library(target, text, operands, (order, order, batch, batch), order, order, dims, price, linear=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from tensorgrad.runtime.program import Accumulate, Add, Arrange, Input, Loop, Narrow, Part, Program, Step
 
 LARGE = 1 << 14
-"""Entries of a value that is deleted after its last use; smaller ones are left to the end."""
+"""Entries of a value that is deleted after its last use; smaller ones are left to the end, unless they hold others."""
 
 
 def broadcasts(program: Program) -> dict[int, Arrange]:
@@ -63,7 +63,8 @@ def _last_reads(
     dying: dict[int, list[int]] = {}
     for step in program.steps:
         value = step.target
-        if value not in kept and value not in unformed and program.entries(value, sizes) >= least:
+        large = program.entries(value, sizes) >= least or (isinstance(step, Part) and step.holds)
+        if large and value not in kept and value not in unformed:
             dying.setdefault(last[value], []).append(value)
     return dying
 
@@ -77,3 +78,25 @@ def living(program: Program) -> Program:
             steps.append(step)
             wanted.update(step.inputs)
     return Program(steps[::-1], program.dims, program.outputs)
+
+
+def sorted_steps(steps: Sequence[Step]) -> list[Step]:
+    """The steps in an order in which each comes after those that make what it reads, and close to where it was; all parts
+    of a call follow it."""
+    made = {s.target: s for s in steps}
+    parts: dict[int, list[Part]] = {}
+    for part in (s for s in steps if isinstance(s, Part)):
+        parts.setdefault(part.of, []).append(part)
+    done: dict[int, Step] = {}
+    stack = [(s, False) for s in reversed(steps)]
+    while stack:
+        step, ready = stack.pop()
+        if step.target in done:
+            continue
+        if ready:
+            done[step.target] = step
+            done |= {part.target: part for part in parts.get(step.target, ())}
+            continue
+        stack.append((step, True))
+        stack.extend((made[v], False) for v in reversed(step.inputs) if v not in done)
+    return list(done.values())

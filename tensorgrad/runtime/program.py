@@ -245,8 +245,8 @@ class Library:
     the operands with their axes in the order `orders`; its result has the axes `produced`, the target `kept`.
 
     `price` are its operations: factors, each times the sizes of some edges. With `further` results, which are Parts, the
-    call gives all of them together. A layer normalisation that takes a weight and a bias is one of so many last axes of
-    what it produces, `normalises`.
+    call gives all of them together. Some are `linear` in the first operand. A layer normalisation that takes a weight and a
+    bias is one of so many last axes of what it produces, `normalises`.
     """
 
     target: int
@@ -258,6 +258,7 @@ class Library:
     dims: Mapping[int, Poly] = field(hash=False)
     price: tuple[tuple[Fraction, Legs], ...] = ()
     further: int = 0
+    linear: bool = False
     normalises: int = 0
 
     @property
@@ -268,11 +269,12 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A further result, number `index`, of the call whose first result is `of`."""
+    """A further result, number `index`, of the call whose first result is `of`; one that is a function `holds` tensors."""
 
     target: int
     of: int
     index: int
+    holds: bool = False
 
     @property
     def inputs(self) -> tuple[int, ...]:

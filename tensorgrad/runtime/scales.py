@@ -19,6 +19,7 @@ from tensorgrad.runtime.program import (
     Library,
     Loop,
     Operand,
+    Part,
     Program,
     Scale,
     Scatter,
@@ -29,9 +30,6 @@ from tensorgrad.runtime.softmax_gradients import GRADIENT
 from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 
 Exponents = dict[str, int]
-
-LINEAR = "_backward("
-"""In the name of calls that are linear in their first operand."""
 
 
 def without_scales(program: Program, sizes: Mapping[str, int]) -> Program:
@@ -105,6 +103,9 @@ class _Carrying:
                 return replace(step, args=tuple((self._whole(v), labels) for v, labels in step.args))
             case Library():
                 return self._library(step)
+            case Part():
+                target = self._target(step.target, self.factor.get(step.of, ONE))
+                return replace(step, target=target, of=self._based(step.of))
             case _:
                 return step
 
@@ -125,7 +126,7 @@ class _Carrying:
     def _library(self, step: Library) -> Library:
         first, *others = step.operands
         rest = [replace(o, value=self._whole(o.value)) for o in others]
-        if LINEAR not in step.call:
+        if not step.linear:
             return replace(step, operands=(replace(first, value=self._whole(first.value)), *rest))
         target = self._target(step.target, self.factor.get(first.value, ONE))
         return replace(step, target=target, operands=(self._operand(first), *rest))

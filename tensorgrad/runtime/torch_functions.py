@@ -8,6 +8,7 @@ from itertools import permutations
 import torch
 
 Function = Callable[[torch.Tensor], torch.Tensor]
+Pullback = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
 
 def step(x: torch.Tensor) -> torch.Tensor:
@@ -39,6 +40,27 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor
         return torch.softmax(q @ k.mT, dim=-1) @ v
     q, k, v = (torch.nn.functional.pad(x, (0, wide - x.shape[-1])) for x in (q, k, v))
     return torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)[..., :own]
+
+
+def attention_and_back(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, Pullback]:
+    """softmax(q k') v, and what takes a cotangent of it to those of q, k and v; torch keeps no softmax for that."""
+    # torch has fast ways for four axes only, and a slow one that forms the scores for fewer.
+    more = (None,) * max(0, 4 - q.dim())
+    out, pull = torch.func.vjp(attention, q[more], k[more], v[more])[:2]
+    first = (0,) * len(more)
+
+    def back(g: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if torch.is_grad_enabled() and any(x.requires_grad for x in (g, q, k, v)):
+            return _attention_back(g, q, k, v)  # torch cannot differentiate its own
+        return tuple(x[first] for x in pull(g[more]))
+
+    return out[first], back
+
+
+def _attention_back(g: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    p = torch.softmax(q @ k.mT, dim=-1)
+    s = softmax_gradient(g @ v.mT, p)
+    return s @ k, s.mT @ q, p.mT @ g
 
 
 def logdet(x: torch.Tensor) -> torch.Tensor:

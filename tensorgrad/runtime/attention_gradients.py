@@ -1,0 +1,277 @@
+"""Attention and the gradients of its query, key and value are one call of torch each, which keep no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from tensorgrad.runtime.lifetime import living, sorted_steps
+from tensorgrad.runtime.multiples import Factor, Multiple, Multiples
+from tensorgrad.runtime.program import Arrange, Call, Contract, Legs, Library, Operand, Part, Program, Scale, Step
+from tensorgrad.runtime.softmax_gradients import GRADIENT
+from tensorgrad.sizes import ONE, Poly
+
+INNER, COLUMNS = -1, -2
+"""The edge of query and key that is summed, and that of the value that is left; the others are the axes of the weights'
+gradient, of which the last one is summed over keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The last step of a product in the program, its axes along our edges, and what it is times what the call gives."""
+
+    step: Step
+    axes: Legs
+    factor: Factor
+
+
+Gradients = tuple[tuple[Result, ...], tuple[Result, ...], tuple[Result, ...]]
+"""Of query, key and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What the softmax of `scaled` query @ key' times value is made of, the cotangent of that, and what is made of it: the
+    products that are, up to a factor, the result itself and the gradients of query, key and value."""
+
+    batch: Legs
+    rows: int
+    keys: int
+    query: Multiple
+    key: Multiple
+    scaled: Factor
+    value: Multiple
+    cotangent: Multiple
+    formed: tuple[int, ...]
+    """The values that must not be needed any more: scores, weights, and their gradients."""
+    results: tuple[Result, ...]
+    of_query: tuple[Result, ...]
+    of_key: tuple[Result, ...]
+    of_value: tuple[Result, ...]
+
+
+def with_attention_gradients(program: Program) -> Program:
+    """The program with two calls for every attention whose weights serve itself and its gradients only."""
+    for target in [s.target for s in program.steps if isinstance(s, Call) and s.function is GRADIENT]:
+        reading = Multiples(program)
+        step = reading.made.get(target)
+        found = _Finding(reading, step).attention() if isinstance(step, Call) else None
+        if found is not None:
+            program = _Writing(reading, found).program()
+    return program
+
+
+class _Finding:
+    """The parts of the attention that a softmax's gradient belongs to, in the edges of that."""
+
+    def __init__(self, reading: Multiples, step: Call) -> None:
+        self.reading, self.step = reading, step
+        order = len(reading.program.dims[step.target])
+        self.edges = tuple(range(order))
+        self.keys = order - 1
+        (self.cotangent, places), (self.weights, own) = step.args
+        self.places, self.own = (tuple(self.keys if b < 0 else b for b in labels) for labels in (places, own))
+
+    def attention(self) -> Attention | None:
+        """All of it; None if something else reads the weights or their gradient."""
+        softmax = self.reading.made[self.weights]
+        if not (isinstance(softmax, Call) and softmax.function.name == "softmax" and softmax.groups == (1,)):
+            return None
+        if softmax.function.derivative or len(self.own) != len(self.edges):
+            return None
+        source, labels = softmax.args[0]
+        scores = self._product(source, tuple(self.own[-1] if b < 0 else self.own[b] for b in labels), INNER)
+        passed = self._product(self.cotangent, self.places, COLUMNS)
+        if scores is None or passed is None:
+            return None
+        query, key, scaled = scores
+        cotangent, value, times = passed
+        rows = [e for e in self.edges if e not in key.axes]
+        batch = tuple(e for e in self.edges if e not in (*rows, self.keys))
+        shapes = ((query, (*batch, *rows, INNER)), (key, (*batch, self.keys, INNER)))
+        shapes += ((value, (*batch, self.keys, COLUMNS)), (cotangent, (*batch, *rows, COLUMNS)))
+        if len(rows) != 1 or any(sorted(part.axes) != sorted(shape) for part, shape in shapes):
+            return None
+        of_weights = self._readers(Multiple(self.weights, self.own), {value: COLUMNS, cotangent: COLUMNS}, batch)
+        of_scores = self._readers(Multiple(self.step.target, self.edges, times), {key: INNER, query: INNER}, batch)
+        if of_weights is None or of_scores is None:
+            return None
+        found = Attention(
+            *(batch, rows[0], self.keys, query, key, scaled, value, cotangent),
+            formed=(source, self.weights, self.cotangent, self.step.target),
+            results=of_weights[value],
+            of_query=of_scores[key],
+            of_key=of_scores[query],
+            of_value=of_weights[cotangent],
+        )
+        return found if found.results and found.of_query and found.of_key else None
+
+    def _product(self, value: int, axes: Legs, summed: int) -> tuple[Multiple, Multiple, Factor] | None:
+        """Of a product over one edge, which is called `summed`, the operands without their factors, first that without the
+        edge of the keys, and all these factors."""
+        whole = self.reading.of(value, axes)
+        step = self.reading.made[whole.value]
+        if not isinstance(step, Contract) or len(step.operands) != 2 or any(o.views for o in step.operands):
+            return None
+        edge = dict(zip(step.kept, whole.axes, strict=True))
+        others = {e for o in step.operands for e in o.axes if e not in edge}
+        if len(others) != 1:
+            return None
+        edge[others.pop()] = summed
+        first, second = (self.reading.of(o.value, tuple(edge[e] for e in o.axes)) for o in step.operands)
+        factor = whole.factor * first.factor * second.factor
+        if (self.keys in first.axes) == (self.keys in second.axes):
+            return None
+        if self.keys in first.axes:
+            first, second = second, first
+        return Multiple(first.value, first.axes), Multiple(second.value, second.axes), factor
+
+    def _readers(
+        self, read: Multiple, others: dict[Multiple, int], batch: Legs
+    ) -> dict[Multiple, tuple[Result, ...]] | None:
+        """For each of the others the products with what is read; None if anything else reads it."""
+        readers = self.reading.reading(read)
+        found: dict[Multiple, tuple[Result, ...]] = dict.fromkeys(others, ())
+        for step, operand in readers or ():
+            if step is not self.step:
+                product = self._with(step, operand, others, batch)
+                if product is None:
+                    return None
+                found[product[0]] = (*found[product[0]], product[1])
+        return None if readers is None else found
+
+    def _with(
+        self, step: Step, operand: Multiple, others: dict[Multiple, int], batch: Legs
+    ) -> tuple[Multiple, Result] | None:
+        """The other operand of a product and what becomes of it."""
+        if not isinstance(step, Contract) or len(step.operands) != 2 or any(o.views for o in step.operands):
+            return None
+        mine = [o for o in step.operands if o.value == operand.value]
+        rest = [o for o in step.operands if o.value != operand.value]
+        if len(mine) != 1 or len(set(mine[0].axes)) < len(mine[0].axes):
+            return None
+        edge = dict(zip(mine[0].axes, operand.axes, strict=True))
+        new = {e for e in rest[0].axes if e not in edge}
+        for other, name in others.items():
+            named = {**edge, **dict.fromkeys(new, name)}
+            seen = self.reading.of(rest[0].value, tuple(named[e] for e in rest[0].axes))
+            (summed,) = (e for e in other.axes if e >= 0 and e not in batch)
+            left = [e for e in (*operand.axes, name) if e != summed]
+            kept = tuple(named[e] for e in step.kept)
+            if (seen.value, seen.axes) == (other.value, other.axes) and sorted(kept) == sorted(left):
+                last, axes, factor = self.reading.finished(step, kept)
+                return other, Result(last, axes, operand.factor * seen.factor * factor)
+        return None
+
+
+class _Writing:
+    """The program with an attention's calls."""
+
+    def __init__(self, reading: Multiples, attention: Attention) -> None:
+        self.reading, self.attention = reading, attention
+        self.old = reading.program
+        self.values = Program([], list(self.old.dims))
+        self.new: list[Step] = []
+        self.dims: dict[int, Poly] = {}
+        for part in (attention.query, attention.key, attention.value):
+            self.dims |= dict(zip(part.axes, self.old.dims[part.value], strict=True))
+
+    def program(self) -> Program:
+        """The program with the calls, or as it is where they would not do."""
+        a = self.attention
+        on_query, on_key = _divided(a.of_key, a.scaled), _divided(a.of_query, a.scaled)
+        if on_query is not None:
+            self._write(replace(a.query, factor=a.scaled), a.key, (a.of_query, on_query, a.of_value))
+        elif on_key is not None:
+            self._write(a.query, replace(a.key, factor=a.scaled), (on_key, a.of_key, a.of_value))
+        else:
+            return self.old
+        replaced = {r.step.target for results in (a.results, a.of_query, a.of_key, a.of_value) for r in results}
+        steps = sorted_steps([*(s for s in self.old.steps if s.target not in replaced), *self.new])
+        found = living(Program(steps, self.values.dims, self.old.outputs))
+        return self.old if {s.target for s in found.steps}.intersection(a.formed) else found
+
+    def _write(self, query: Multiple, key: Multiple, gradients: Gradients) -> None:
+        """The calls, and from what they give the results and gradients with their factors."""
+        a = self.attention
+        rows, cells = (*a.batch, a.rows), (*a.batch, a.rows, a.keys)
+        orders = ((*rows, INNER), (*a.batch, a.keys, INNER), (*a.batch, a.keys, COLUMNS))
+        produced = (*rows, COLUMNS)
+        given = (self._formed(query), self._formed(key), a.value.operand)
+        price = ((Fraction(2), (*cells, INNER)), (Fraction(3), cells), (Fraction(2), (*cells, COLUMNS)))
+        out, back = self._target(a.results, produced), self._value(rows)
+        text = "tf.attention_and_back({0}, {1}, {2})"
+        self.new.append(Library(out, text, given, orders, produced, produced, self.dims, price, further=1))
+        self.new.append(Part(back, out, 0, holds=True))
+        self._results(out, produced, a.results)
+
+        shared = Factor(_common([r.factor.coefficient for results in gradients for r in results]))
+        left = [_divided(results, shared) or () for results in gradients]
+        cotangent = self._formed(replace(a.cotangent, factor=shared))
+        first, *others = targets = [self._target(results, o) for results, o in zip(left, orders, strict=True)]
+        # The inputs and the result are not in the text: they are held until then.
+        operands = (cotangent, Operand(back, rows), *given, Operand(out, produced))
+        shapes = (produced, rows, *orders, produced)
+        price = ((Fraction(6), (*cells, INNER)), (Fraction(5), cells), (Fraction(4), (*cells, COLUMNS)))
+        call = Library(
+            first, "{1}({0})", operands, shapes, orders[0], orders[0], self.dims, price, further=2, linear=True
+        )
+        self.new += [call, *(Part(target, first, k) for k, target in enumerate(others))]
+        for target, order, results in zip(targets, orders, left, strict=True):
+            self._results(target, order, results)
+
+    def _value(self, edges: Legs) -> int:
+        return self.values.value([self.dims[e] for e in edges])
+
+    def _target(self, results: Sequence[Result], order: Legs) -> int:
+        """That of a result which a call gives as it is, or a new one."""
+        for result in results:
+            if result.axes == order and result.factor == Factor():
+                return result.step.target
+        return self._value(order)
+
+    def _formed(self, multiple: Multiple) -> Operand:
+        """A multiple as a value: one of the program, or a new one."""
+        if multiple.factor == Factor():
+            return multiple.operand
+        for step in self.old.steps:
+            known = self.reading.of(step.target, tuple(range(len(self.old.dims[step.target]))))
+            if (known.value, known.factor) == (multiple.value, multiple.factor):
+                edge = dict(zip(known.axes, multiple.axes, strict=True))
+                return Operand(step.target, tuple(edge[k] for k in range(len(edge))))
+        return self._times(multiple.operand, multiple.factor)
+
+    def _times(self, operand: Operand, factor: Factor) -> Operand:
+        axes = operand.axes
+        if factor.coefficient is not ONE:
+            value = self._value(axes)
+            self.new.append(Scale(value, factor.coefficient, (operand.value,)))
+            operand = Operand(value, axes)
+        for number in factor.numbers:
+            value = self._value(axes)
+            self.new.append(Contract(value, (Operand(number, ()), operand), axes, self.dims))
+            operand = Operand(value, axes)
+        return operand
+
+    def _results(self, value: int, order: Legs, results: Sequence[Result]) -> None:
+        """The results that are multiples of a value, or have its axes in another order."""
+        for result in results:
+            if result.step.target != value:
+                operand = self._times(Operand(value, order), result.factor)
+                groups = tuple((e,) for e in result.axes)
+                self.new.append(Arrange(result.step.target, operand, groups, self.dims))
+
+
+def _divided(results: Sequence[Result], factor: Factor) -> tuple[Result, ...] | None:
+    """The results with their factors divided by one; None where that cannot be."""
+    quotients = [r.factor.divided(factor) for r in results]
+    if None in quotients:
+        return None
+    return tuple(replace(r, factor=q) for r, q in zip(results, quotients, strict=True) if q is not None)
+
+
+def _common(coefficients: Sequence[Poly]) -> Poly:
+    """The coefficient of all, 1 if they differ."""
+    first, *others = coefficients
+    return first if first.is_monomial and all(c is first for c in others) else ONE

@@ -1,0 +1,135 @@
+"""Values of a program as numbers times others: what a chain of multiples and of axes in other orders comes down to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tensorgrad.runtime.program import Arrange, Contract, Legs, Operand, Program, Scale, Step
+from tensorgrad.sizes import ONE, Poly
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A number: a polynomial in the sizes times values of order 0."""
+
+    coefficient: Poly = ONE
+    numbers: tuple[int, ...] = ()
+
+    def __mul__(self, other: Factor) -> Factor:
+        return Factor(self.coefficient * other.coefficient, tuple(sorted((*self.numbers, *other.numbers))))
+
+    def divided(self, other: Factor) -> Factor | None:
+        """The quotient, if no value has to be divided by."""
+        left = Counter(self.numbers)
+        left.subtract(other.numbers)
+        if min(left.values(), default=0) < 0 or not other.coefficient.is_monomial:
+            return None
+        return Factor(self.coefficient * other.coefficient.inverse(), tuple(sorted(left.elements())))
+
+
+@dataclass(frozen=True, slots=True)
+class Multiple:
+    """A value with its axes along some edges, times a number."""
+
+    value: int
+    axes: Legs
+    factor: Factor = field(default=Factor())
+
+    @property
+    def operand(self) -> Operand:
+        """Without the number."""
+        return Operand(self.value, self.axes)
+
+
+class Multiples:
+    """The steps of a program, seen so."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.made: dict[int, Step] = {s.target: s for s in program.steps}
+        self.readers: dict[int, list[Step]] = {}
+        for step in program.steps:
+            for value in dict.fromkeys(step.inputs):
+                self.readers.setdefault(value, []).append(step)
+        self.given = {v for v, _ in program.outputs.values()}
+        """The values that are outputs."""
+
+    def of(self, value: int, axes: Legs) -> Multiple:
+        """A value along edges as a multiple of one that is none."""
+        found = Multiple(value, axes)
+        while (inner := self._inner(found)) is not None:
+            found = inner
+        return found
+
+    def _inner(self, multiple: Multiple) -> Multiple | None:
+        step = self.made[multiple.value]
+        if isinstance(step, Scale) and step.inputs:
+            return Multiple(step.inputs[0], multiple.axes, multiple.factor * Factor(step.coefficient))
+        if isinstance(step, Arrange) and _turns(step):
+            place = {group[0]: axis for group, axis in zip(step.groups, multiple.axes, strict=True)}
+            return Multiple(step.operand.value, tuple(place[e] for e in step.operand.axes), multiple.factor)
+        if isinstance(step, Contract) and (split := _times_a_number(step)) is not None:
+            number, other = split
+            place = dict(zip(step.kept, multiple.axes, strict=True))
+            factor = multiple.factor * self.number(number.value)
+            return Multiple(other.value, tuple(place[e] for e in other.axes), factor)
+        return None
+
+    def number(self, value: int) -> Factor:
+        """A value of order 0 as a number."""
+        step = self.made[value]
+        if isinstance(step, Scale):
+            return Factor(step.coefficient) * (self.number(step.inputs[0]) if step.inputs else Factor())
+        if isinstance(step, Contract) and len(step.operands) == 2 and not any(o.axes for o in step.operands):
+            return self.number(step.operands[0].value) * self.number(step.operands[1].value)
+        return Factor(ONE, (value,))
+
+    def reading(self, multiple: Multiple) -> list[tuple[Step, Multiple]] | None:
+        """The steps that read a value, or a multiple of it, and what they read; None if it is an output."""
+        value = multiple.value
+        if value in self.given:
+            return None
+        found: list[tuple[Step, Multiple]] = []
+        for step in self.readers.get(value, ()):
+            inner = self._inner(Multiple(step.target, tuple(range(len(self.program.dims[step.target])))))
+            if inner is None or inner.value != value:
+                found.append((step, multiple))
+                continue
+            axes = tuple(multiple.axes[inner.axes.index(k)] for k in range(len(inner.axes)))
+            further = self.reading(Multiple(step.target, axes, multiple.factor * inner.factor))
+            if further is None:
+                return None
+            found += further
+        return found
+
+    def finished(self, step: Contract, axes: Legs) -> tuple[Step, Legs, Factor]:
+        """The last of the multiples that a product goes through on its way, its axes along edges, and the number."""
+        last: Step = step
+        factor = Factor()
+        while last.target not in self.given and len(self.readers.get(last.target, ())) == 1:
+            (reader,) = self.readers[last.target]
+            if not isinstance(reader, Scale | Contract | Arrange):
+                break
+            inner = self._inner(Multiple(reader.target, tuple(range(len(self.program.dims[reader.target])))))
+            if inner is None or inner.value != last.target:
+                break
+            axes = tuple(axes[inner.axes.index(k)] for k in range(len(axes)))
+            factor, last = factor * inner.factor, reader
+        return last, axes, factor
+
+
+def _turns(step: Arrange) -> bool:
+    """Whether a step is a value with its axes in another order."""
+    legs = step.operand.axes
+    plain = not step.operand.views and not step.embeds and all(len(group) == 1 for group in step.groups)
+    return plain and sorted(legs) == sorted(step.edges)
+
+
+def _times_a_number(step: Contract) -> tuple[Operand, Operand] | None:
+    """The number and the other operand of a product that is a multiple."""
+    if len(step.operands) == 2 and not any(o.views for o in step.operands):
+        for number, other in (step.operands, step.operands[::-1]):
+            if not number.axes and other.axes and sorted(other.axes) == sorted(step.kept):
+                return number, other
+    return None
