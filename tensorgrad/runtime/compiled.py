@@ -21,6 +21,7 @@ from tensorgrad.runtime.planning import Plan, naive_flops, of_program
 from tensorgrad.runtime.program import Input, Program
 from tensorgrad.runtime.scales import without_scales
 from tensorgrad.runtime.solves import factored_halves
+from tensorgrad.runtime.sums import nested
 from tensorgrad.runtime.torch_source import Source
 from tensorgrad.tensor import Tensor, Variable
 
@@ -98,7 +99,7 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
         program = fitted(program, sizes, options.limit)
     if not options.constant:
         program = without_scales(with_layer_norms(with_gelus(program, sizes)), sizes)
-        program = added(program, sizes)
+        program = added(nested(program, sizes), sizes)
     plan = of_program(program, sizes, written.named, naive, written.rules)
     title = ", ".join(written.outputs)
     facts = {v.name: frozenset(f.name for f in v.facts if not f.axes) for v in written.variables if v.order == 2}

@@ -1,7 +1,8 @@
-"""Powers of sizes that values are multiples of, and the sign of a cotangent, are carried along to where they cancel.
+"""Powers of sizes that values are multiples of, and signs, are carried along to where they cancel.
 
 The terms of a sum are written over a common denominator: d * x - y for x - y / d. In gradients through many layers of means
-these would multiply to d ** 34 and more, which no float holds.
+these would multiply to d ** 34 and more, which no float holds. A sum of mostly subtracted terms is computed with the other
+sign: x + y - z for z - x - y.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ Exponents = dict[str, int]
 
 
 def without_scales(program: Program, sizes: Mapping[str, int]) -> Program:
-    """The program with such powers multiplied in at the end only, where that takes no more operations and memory."""
+    """The program with such powers and signs multiplied in at the end only, or powers alone, where that takes no more
+    operations and memory."""
     if any(isinstance(s, Loop) for s in program.steps):
         return program
     for signs in (True, False):
-        carrying = _Carrying(program, signs)
+        carrying = _Carrying(program, sizes, signs)
         found = carrying.run()
         as_cheap = _flops(found, sizes) <= _flops(program, sizes) and found.peak(sizes) <= program.peak(sizes)
         if carrying.factor and as_cheap:
@@ -50,19 +52,16 @@ def _flops(program: Program, sizes: Mapping[str, int]) -> int:
 
 
 class _Carrying:
-    """The program being rewritten: value v is factor[v] times the value base[v]. With `signs` a softmax's gradient for
-    -g is that for g, with a minus."""
+    """The program being rewritten: value v is factor[v] times the value base[v]; with `signs` factors have a sign."""
 
-    def __init__(self, program: Program, signs: bool) -> None:
-        self.old = program
-        made = {s.target: s for s in program.steps if isinstance(s, Scale) and s.coefficient is MINUS_ONE}
-        self.turned = {
-            s.args[0][0] for s in program.steps if signs and isinstance(s, Call) and s.function is GRADIENT
-        }.intersection(made)
+    def __init__(self, program: Program, sizes: Mapping[str, int], signs: bool) -> None:
+        self.old, self.sizes, self.signs = program, sizes, signs
+        self.whole = {v for s in program.steps for v in _read_whole(s)} | {v for v, _ in program.outputs.values()}
+        """The values that are needed themselves."""
         self.new = Program([], list(program.dims))
         self.factor: dict[int, Poly] = {}
         self.base: dict[int, int] = {}
-        self.formed: set[int] = set()
+        self.multiples: dict[tuple[Poly, int], int] = {}
 
     def run(self) -> Program:
         """The new program."""
@@ -76,26 +75,19 @@ class _Carrying:
     def _rewritten(self, step: Step) -> Step | None:
         match step:
             case Contract():
-                operands = tuple(self._operand(o) for o in step.operands)
-                factor = ONE
-                for operand in step.operands:
-                    factor = factor * self.factor.get(operand.value, ONE)
-                return replace(step, target=self._target(step.target, factor), operands=operands)
+                return self._contract(step)
             case Arrange():
-                target = self._target(step.target, self.factor.get(step.operand.value, ONE))
+                target = self._target(step.target, self._factor(step.operand.value))
                 return replace(step, target=target, operand=self._operand(step.operand))
             case Scale() if step.inputs and step.coefficient.is_monomial:
                 return self._multiple(step)
             case Scale():
                 return replace(step, inputs=tuple(map(self._whole, step.inputs)))
             case Add():
-                terms = [(c * self.factor.get(v, ONE), self._based(v), perm) for c, v, perm in step.terms]
-                common = _power(_common([c for c, _, _ in terms]))
-                divided = tuple((c * _inverse(common), v, perm) for c, v, perm in terms)
-                return replace(step, target=self._target(step.target, common), terms=divided)
+                return self._add(step)
             case Call() if step.function is GRADIENT:
                 (cotangent, labels), (softmax, own) = step.args
-                target = self._target(step.target, self.factor.get(cotangent, ONE))
+                target = self._target(step.target, self._factor(cotangent))
                 return replace(
                     step, target=target, args=((self._based(cotangent), labels), (self._whole(softmax), own))
                 )
@@ -104,31 +96,55 @@ class _Carrying:
             case Library():
                 return self._library(step)
             case Part():
-                target = self._target(step.target, self.factor.get(step.of, ONE))
+                target = self._target(step.target, self._factor(step.of))
                 return replace(step, target=target, of=self._based(step.of))
             case _:
                 return step
 
-    def _multiple(self, step: Scale) -> Scale | None:
-        """The multiple; none where it is by a power of sizes, or a sign that is carried, alone."""
+    def _contract(self, step: Contract) -> Contract:
+        """The product; a sign that would be left on a value that is needed itself goes to the smallest operand."""
+        factor = ONE
+        for operand in step.operands:
+            factor = factor * self._factor(operand.value)
+        operands = [self._operand(o) for o in step.operands]
+        if step.target in self.whole and _is_negative(factor):
+            volumes = [self.new.entries(o.value, self.sizes) for o in operands]
+            k = volumes.index(min(volumes))
+            if volumes[k] < self.new.entries(step.target, self.sizes):
+                operands[k] = replace(operands[k], value=self._times(MINUS_ONE, operands[k].value))
+                factor = -factor
+        return replace(step, target=self._target(step.target, factor), operands=tuple(operands))
+
+    def _add(self, step: Add) -> Add:
+        """The sum over what its terms have in common."""
+        terms = [(c * self._factor(v), self._based(v), perm) for c, v, perm in step.terms]
+        common = _power(_common([c for c, _, _ in terms]))
+        negative = sum(_is_negative(c) for c, _, _ in terms)
+        if self.signs and step.target not in self.whole and 2 * negative > len(terms):
+            common = -common
+        divided = [(c * common.inverse(), v, perm) for c, v, perm in terms]
+        ordered = tuple(sorted(divided, key=lambda t: _is_negative(t[0])))
+        return replace(step, target=self._target(step.target, common), terms=ordered)
+
+    def _multiple(self, step: Scale) -> None:
+        """The multiple; nothing where it is by a power of sizes, or a sign, that is carried."""
         (value,) = step.inputs
-        power = _power(_exponents(step.coefficient))
-        factor, rest = power * self.factor.get(value, ONE), step.coefficient * _inverse(power)
-        if step.target in self.turned:
-            factor, rest = -factor, ONE
-        if rest is not ONE:
-            return Scale(self._target(step.target, factor), rest, (self._based(value),))
-        self.base[step.target] = self._based(value)
+        carried = _power(_exponents(step.coefficient))
+        if self.signs and _is_negative(step.coefficient):
+            carried = -carried
+        factor, rest = carried * self._factor(value), step.coefficient * carried.inverse()
+        if step.target in self.whole and _is_negative(factor):
+            factor, rest = -factor, -rest
+        self.base[step.target] = self._times(rest, self._based(value))
         if factor is not ONE:
             self.factor[step.target] = factor
-        return None
 
     def _library(self, step: Library) -> Library:
         first, *others = step.operands
         rest = [replace(o, value=self._whole(o.value)) for o in others]
         if not step.linear:
             return replace(step, operands=(replace(first, value=self._whole(first.value)), *rest))
-        target = self._target(step.target, self.factor.get(first.value, ONE))
+        target = self._target(step.target, self._factor(first.value))
         return replace(step, target=target, operands=(self._operand(first), *rest))
 
     def _operand(self, operand: Operand) -> Operand:
@@ -138,6 +154,9 @@ class _Carrying:
             for v in operand.views
         )
         return replace(operand, value=self._based(operand.value), views=views)
+
+    def _factor(self, value: int) -> Poly:
+        return self.factor.get(value, ONE)
 
     def _based(self, value: int) -> int:
         return self.base.get(value, value)
@@ -151,12 +170,38 @@ class _Carrying:
 
     def _whole(self, value: int) -> int:
         """The value itself, multiplied where that has not been done."""
-        if value not in self.factor:
-            return self._based(value)
-        if value not in self.formed:
-            self.formed.add(value)
-            self.new.steps.append(Scale(value, self.factor[value], (self.base[value],)))
-        return value
+        return self._times(self._factor(value), self._based(value))
+
+    def _times(self, coefficient: Poly, value: int) -> int:
+        """A multiple of a value that is there, formed once."""
+        if coefficient is ONE:
+            return value
+        key = (coefficient, value)
+        if key not in self.multiples:
+            self.multiples[key] = self.new.value(self.new.dims[value])
+            self.new.steps.append(Scale(self.multiples[key], coefficient, (value,)))
+        return self.multiples[key]
+
+
+def _read_whole(step: Step) -> tuple[int, ...]:
+    """The values that a step does not read as multiples."""
+    match step:
+        case Contract():
+            return step.inputs[len(step.operands) :]
+        case Arrange() | Add() | Part():
+            return ()
+        case Scale() if step.coefficient.is_monomial:
+            return ()
+        case Call() if step.function is GRADIENT:
+            return step.inputs[1:]
+        case Library() if step.linear:
+            return step.inputs[1:]
+        case _:
+            return step.inputs
+
+
+def _is_negative(coefficient: Poly) -> bool:
+    return coefficient.is_monomial and coefficient.terms[0][1] < 0
 
 
 def _exponents(monomial: Poly) -> Exponents:
@@ -165,10 +210,6 @@ def _exponents(monomial: Poly) -> Exponents:
 
 def _power(exponents: Exponents) -> Poly:
     return Poly({tuple(sorted((s, e) for s, e in exponents.items() if e)): ONE.number})
-
-
-def _inverse(power: Poly) -> Poly:
-    return _power({s: -e for s, e in _exponents(power).items()})
 
 
 def _common(coefficients: list[Poly]) -> Exponents:
