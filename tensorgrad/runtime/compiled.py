@@ -20,6 +20,7 @@ from tensorgrad.runtime.loops import fitted
 from tensorgrad.runtime.planning import Plan, naive_flops, of_program
 from tensorgrad.runtime.program import Input, Program
 from tensorgrad.runtime.scales import without_scales
+from tensorgrad.runtime.slopes import with_slopes
 from tensorgrad.runtime.solves import factored_halves
 from tensorgrad.runtime.sums import nested
 from tensorgrad.runtime.torch_source import Source
@@ -98,7 +99,8 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
     elif not options.constant:
         program = fitted(program, sizes, options.limit)
     if not options.constant:
-        program = without_scales(with_layer_norms(with_gelus(program, sizes)), sizes)
+        program = with_layer_norms(with_slopes(with_gelus(program, sizes)))
+        program = without_scales(program, sizes)
         program = added(nested(program, sizes), sizes)
     plan = of_program(program, sizes, written.named, naive, written.rules)
     title = ", ".join(written.outputs)

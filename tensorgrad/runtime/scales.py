@@ -33,18 +33,33 @@ from tensorgrad.sizes import MINUS_ONE, ONE, Poly
 Exponents = dict[str, int]
 
 
+TRIES = 16
+"""Signs of single values that are tried the other way."""
+
+
 def without_scales(program: Program, sizes: Mapping[str, int]) -> Program:
     """The program with such powers and signs multiplied in at the end only, or powers alone, where that takes no more
     operations and memory."""
     if any(isinstance(s, Loop) for s in program.steps):
         return program
-    for signs in (True, False):
-        carrying = _Carrying(program, sizes, signs)
-        found = carrying.run()
-        as_cheap = _flops(found, sizes) <= _flops(program, sizes) and found.peak(sizes) <= program.peak(sizes)
-        if carrying.factor and as_cheap:
+    flops, peak = _flops(program, sizes), program.peak(sizes)
+    for carrying in (_turned(program, sizes), _Carrying(program, sizes, signs=False)):
+        found = carrying.new
+        if carrying.factor and _flops(found, sizes) <= flops and found.peak(sizes) <= peak:
             return found
     return program
+
+
+def _turned(program: Program, sizes: Mapping[str, int]) -> _Carrying:
+    """The program with signs carried, and those of some sums and multiples chosen so that least are left to multiply in."""
+    best = _Carrying(program, sizes, signs=True)
+    tried: set[int] = set()
+    while len(tried) < TRIES and (choice := next((v for v in best.choices() if v not in tried), None)) is not None:
+        tried.add(choice)
+        found = _Carrying(program, sizes, signs=True, turned=best.turned ^ {choice})
+        if _flops(found.new, sizes) < _flops(best.new, sizes):
+            best = found
+    return best
 
 
 def _flops(program: Program, sizes: Mapping[str, int]) -> int:
@@ -52,25 +67,45 @@ def _flops(program: Program, sizes: Mapping[str, int]) -> int:
 
 
 class _Carrying:
-    """The program being rewritten: value v is factor[v] times the value base[v]; with `signs` factors have a sign."""
+    """A program rewritten: value v is factor[v] times the value base[v]; with `signs` factors have a sign, which is the
+    other one for the sums and multiples `turned`."""
 
-    def __init__(self, program: Program, sizes: Mapping[str, int], signs: bool) -> None:
-        self.old, self.sizes, self.signs = program, sizes, signs
+    def __init__(
+        self, program: Program, sizes: Mapping[str, int], signs: bool, turned: frozenset[int] = frozenset()
+    ) -> None:
+        self.old, self.sizes, self.signs, self.turned = program, sizes, signs, turned
         self.whole = {v for s in program.steps for v in _read_whole(s)} | {v for v, _ in program.outputs.values()}
         """The values that are needed themselves."""
-        self.new = Program([], list(program.dims))
         self.factor: dict[int, Poly] = {}
         self.base: dict[int, int] = {}
         self.multiples: dict[tuple[Poly, int], int] = {}
-
-    def run(self) -> Program:
-        """The new program."""
-        for step in self.old.steps:
+        self.new = Program([], list(program.dims))
+        for step in program.steps:
             rewritten = self._rewritten(step)
             if rewritten is not None:
                 self.new.steps.append(rewritten)
-        self.new.outputs = {n: (self._whole(v), axes) for n, (v, axes) in self.old.outputs.items()}
-        return living(self.new)
+        self.new.outputs = {n: (self._whole(v), axes) for n, (v, axes) in program.outputs.items()}
+        self.new = living(self.new)
+
+    def choices(self) -> list[int]:
+        """The sums and multiples whose sign is one of those that are left, nearest first."""
+        made = {s.target: s for s in self.old.steps}
+        left = {value for coefficient, value in self.multiples if coefficient is MINUS_ONE}
+        stack = [v for v in made if self._based(v) in left][::-1]
+        found: dict[int, None] = {}
+        seen: set[int] = set()
+        while stack:
+            value = stack.pop()
+            if value in seen or value not in made:
+                continue
+            seen.add(value)
+            step = made[value]
+            if isinstance(step, Add) or (isinstance(step, Scale) and step.inputs and not _is_sign(step.coefficient)):
+                found[value] = None
+            else:
+                read_whole = _read_whole(step)
+                stack += [v for v in step.inputs[::-1] if v not in read_whole]
+        return [v for v in found if v not in self.whole]
 
     def _rewritten(self, step: Step) -> Step | None:
         match step:
@@ -120,7 +155,8 @@ class _Carrying:
         terms = [(c * self._factor(v), self._based(v), perm) for c, v, perm in step.terms]
         common = _power(_common([c for c, _, _ in terms]))
         negative = sum(_is_negative(c) for c, _, _ in terms)
-        if self.signs and step.target not in self.whole and 2 * negative > len(terms):
+        turned = (2 * negative > len(terms)) != (step.target in self.turned)
+        if self.signs and step.target not in self.whole and turned:
             common = -common
         divided = [(c * common.inverse(), v, perm) for c, v, perm in terms]
         ordered = tuple(sorted(divided, key=lambda t: _is_negative(t[0])))
@@ -130,7 +166,7 @@ class _Carrying:
         """The multiple; nothing where it is by a power of sizes, or a sign, that is carried."""
         (value,) = step.inputs
         carried = _power(_exponents(step.coefficient))
-        if self.signs and _is_negative(step.coefficient):
+        if self.signs and _is_negative(step.coefficient) != (step.target in self.turned):
             carried = -carried
         factor, rest = carried * self._factor(value), step.coefficient * carried.inverse()
         if step.target in self.whole and _is_negative(factor):
@@ -198,6 +234,10 @@ def _read_whole(step: Step) -> tuple[int, ...]:
             return step.inputs[1:]
         case _:
             return step.inputs
+
+
+def _is_sign(coefficient: Poly) -> bool:
+    return coefficient is ONE or coefficient is MINUS_ONE
 
 
 def _is_negative(coefficient: Poly) -> bool:
