@@ -268,10 +268,8 @@ def test_the_source_is_plain_pytorch() -> None:
         "",
         "def step(X, W, Y):",
         "t1 = X @ W",
-        "t2 = Y - t1",
-        "error = -t2",
-        "t3 = X.T @ t2",
-        "grad = -t3",
+        "error = t1 - Y",
+        "grad = X.T @ error",
         "return error, grad",
     ]
 
