@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from tensorgrad.diagram import Handle, Network, Node, Ref, Total
 from tensorgrad.diagram.draft import FLAT
 from tensorgrad.diagram.expression import Expressions, children
 from tensorgrad.egraph.graph import EGraph
-from tensorgrad.egraph.pricing import Price, Pricing, is_negation
+from tensorgrad.egraph.pricing import Price, Pricing, is_multiple, is_negation
 from tensorgrad.tensor import Tensor
+
+Choice = tuple[tuple[Handle, Handle], ...]
+"""Classes, each with a member to choose."""
 
 _SWEEPS = 16
 """Times that all members of all chosen classes are tried; nearly always the third finds nothing more."""
+
+
+_FEW, _ROUNDS, _TRIES, _TOO_DEAR = 64, 3, 16, 4
+"""Classes of a choice that is refined, how often, other choices that are priced for that, and how dear they may look."""
 
 
 class Extraction:
@@ -129,6 +136,49 @@ class Extraction:
                     improved = sharing.swap(root, member) or sharing.swap_negation(root, member) or improved
             if not improved:
                 return
+
+    def refine(self, price: Callable[[], int | None]) -> None:
+        """Choose other members, one class at a time, while the price of all that is chosen falls: what the costs of single
+        members do not say, as that a product is a square of one that is there, or that an inverse is only applied.
+
+        Those that look cheapest are asked for first; a choice of many classes stays as it is.
+        """
+        best = self._priced((), price) if len(self.needed(self.chosen) or ()) <= _FEW else None
+        for _ in range(_ROUNDS if best is not None else 0):
+            found = [(p, choice) for choice in self._others() if (p := self._priced(choice, price)) is not None]
+            if not found or best is None or min(found)[0] >= best:
+                return
+            best, choice = min(found)
+            self.chosen.update(choice)
+
+    def _priced(self, choice: Choice, price: Callable[[], int | None]) -> Price | None:
+        """The price with another choice, then the symbols that it takes."""
+        before = dict(self.chosen)
+        self.chosen.update(choice)
+        found, own = price(), self.total(self.chosen)
+        self.chosen.update(before)
+        return None if found is None or own is None else (found, own[1])
+
+    def _others(self) -> list[Choice]:
+        """The other choices for one class with which the whole looks cheapest, if it does not look far too dear."""
+        most = self.total(self.chosen)
+        found: list[tuple[Price, Choice]] = []
+        for root in self.needed(self.chosen) or ():
+            for choice in self._choices(root):
+                cost = self.total({**self.chosen, **dict(choice)})
+                if cost is not None and most is not None and cost[0] < most[0] * _TOO_DEAR:
+                    found.append((cost, choice))
+        return [choice for _, choice in sorted(found)[:_TRIES]]
+
+    def _choices(self, root: Handle) -> Iterator[Choice]:
+        """The other members of a class; multiples of a class with each form of that."""
+        for member in self.members(root):
+            if is_multiple(self.graph.nodes[member]):
+                (part,) = self.parts(member)
+                if part != root:
+                    yield from (((root, member), (part, form)) for form in self.members(part))
+            elif member != self.chosen[root]:
+                yield ((root, member),)
 
     @property
     def cost(self) -> Price | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -40,6 +40,14 @@ def operations(t: Tensor, dims: Mapping[str, int]) -> int | None:
     except UnsupportedError:
         return None
     return found if isinstance(found, int) else None
+
+
+def operations_together(tensors: Sequence[Tensor], dims: Mapping[str, int]) -> int | None:
+    """The operations of computing tensors without derivatives in one program; None for what has no plan."""
+    try:
+        return plan_of({f"y{k}": t for k, t in enumerate(tensors)}, dims).flops
+    except UnsupportedError:
+        return None
 
 
 def written_price(t: Tensor, dims: Mapping[str, int]) -> Cost:
@@ -84,7 +92,7 @@ def plan(
     expanded = expand(t, lines_of(rules), conditions)
     loaded = rules if rules is not None else library()
     explored = search.simplify(expanded, conditions=conditions, dims=sizes, rules=loaded, seconds=seconds, nodes=nodes)
-    (found,) = explored.forms(sizes)
+    (found,) = explored.forms(sizes, price=lambda tensors: operations_together(tensors, sizes))
     ours = plan_of(found.tensor, sizes)
     return Plans(
         written=_priced("written", Written(expanded, sizes)),

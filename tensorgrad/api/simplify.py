@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tensorgrad.api.front import least_memory
 from tensorgrad.api.inputs import Conditions, check_arguments, read_dims, read_expression, symbols_of
-from tensorgrad.api.planning import flat_form
+from tensorgrad.api.planning import flat_form, operations_together
 from tensorgrad.api.results import Result
 from tensorgrad.api.verify import Verdict
 from tensorgrad.api.verify import verify as compare
@@ -120,7 +120,9 @@ def simplify_all(
         follow=follow,
     )
     forms = explored.forms(
-        sizes if sizes or objective != "flops" else None, _measure(explored, sizes, objective, rates)
+        sizes if sizes or objective != "flops" else None,
+        _measure(explored, sizes, objective, rates),
+        (lambda tensors: operations_together(tensors, sizes)) if sizes and objective == "flops" else None,
     )
     elapsed = perf_counter() - start
     found: list[Result] = []

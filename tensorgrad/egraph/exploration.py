@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorgrad.derivation import Derivation
@@ -17,6 +17,9 @@ from tensorgrad.egraph.pricing import Objective, Pricing
 from tensorgrad.egraph.saturate import Round, Stopped
 from tensorgrad.extract import Extraction
 from tensorgrad.tensor import Tensor
+
+Price = Callable[[Sequence[Tensor]], "int | None"]
+"""What it costs to compute tensors together; None where that is not known."""
 
 JOINING = 3.0
 """Seconds for the steps between steps of derivations: those of large forms are left as several at once."""
@@ -77,12 +80,18 @@ class Exploration:
 
     def cheapest(self, dims: Mapping[str, int] | None, objective: Objective | None = None) -> tuple[Tensor, ...]:
         """The forms of that choice, without derivations."""
-        extraction = self.extraction(dims, objective)
+        return self._chosen(self.extraction(dims, objective))
+
+    def _chosen(self, extraction: Extraction) -> tuple[Tensor, ...]:
         return tuple(extraction.tensor(ref, t.edges) for ref, t in zip(self.refs, self.tensors, strict=True))
 
-    def forms(self, dims: Mapping[str, int] | None, objective: Objective | None = None) -> tuple[Form, ...]:
-        """The forms of that choice, each with its derivation."""
+    def forms(
+        self, dims: Mapping[str, int] | None, objective: Objective | None = None, price: Price | None = None
+    ) -> tuple[Form, ...]:
+        """The forms of that choice, each with its derivation; refined where there is a price of all of them together."""
         extraction = self.extraction(dims, objective)
+        if price is not None:
+            extraction.refine(lambda: price(self._chosen(extraction)))
         explainer, until = Explainer(self.graph), time.monotonic() + JOINING
         pairs = zip(self.refs, self.tensors, strict=True)
         return tuple(self._form(t, ref, extraction, explainer, until) for ref, t in pairs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import TypeGuard
 
 from tensorgrad.cost import (
     QUADRATURE,
@@ -206,9 +207,12 @@ def _signs(node: Node) -> int:
 
 def is_negation(node: Node) -> bool:
     """Whether a node is another one with the opposite sign."""
-    if not isinstance(node, Network):
-        return False
-    if len(node.operands) != 1 or not (node.coefficient.is_constant and node.coefficient.number == -1):
+    return is_multiple(node) and node.coefficient.is_constant and node.coefficient.number == -1
+
+
+def is_multiple(node: Node) -> TypeGuard[Network]:
+    """Whether a node is a number times another one."""
+    if not isinstance(node, Network) or len(node.operands) != 1 or node.operands[0][0] < FLAT:
         return False
     _, legs = node.operands[0]
     return len(set(legs)) == len(legs) and sorted(legs) == sorted(node.boundary)

@@ -29,6 +29,9 @@ Goal = Callable[[], bool]
 WAVES = 12
 """Times that the schedule goes on to identities, distribution and factoring before it stops by itself."""
 
+LATE = 5
+"""Waves before the end when what is tried last has a turn in a search for the cheapest form, if it has had none."""
+
 PATIENCE = 2
 """Waves of factoring without a cheaper form after which a search for one ends."""
 
@@ -86,6 +89,7 @@ class Saturation:
     _waiting: list[Proposal] = field(default_factory=list["Proposal"])
     _last: list[Proposal] = field(default_factory=list["Proposal"])
     """Proposals that are tried when nothing else is left, such as det(A) through traces of a 2 x 2 matrix."""
+    _had_last: bool = False
     _to_distribute: list[Handle] = field(default_factory=list[Handle])
     _to_factor: list[Handle] = field(default_factory=list[Handle])
     _to_take_apart: list[Handle] = field(default_factory=list[Handle])
@@ -189,7 +193,9 @@ class Saturation:
         if self.calm:
             return changed
         changed = changed or self._explore()
-        if not changed and last:
+        late = self.each_sum and self.waves <= LATE and not self._had_last
+        if last and (not changed or late):
+            self._had_last = True
             self._waiting, self._last = last, [p for p in self._last if p[0].rewrite.sized and not self.sized]
             changed = self._explore()
         if not changed:

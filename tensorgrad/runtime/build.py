@@ -11,6 +11,7 @@ from tensorgrad.diagram.draft import FLAT
 from tensorgrad.runtime.attention import attended
 from tensorgrad.runtime.coefficients import Term, settled
 from tensorgrad.runtime.definite import definite_values, triangular_values
+from tensorgrad.runtime.inverses import with_bare_inverses
 from tensorgrad.runtime.orientation import oriented
 from tensorgrad.runtime.program import (
     Add,
@@ -50,6 +51,7 @@ def build(
     """
     builder = _Builder(store, sizes, share, optimizer, constant)
     program = builder.build(outputs)
+    program = with_bare_inverses(program, sizes)
     program = solved(program, definite_values(store, builder.values), triangular_values(store, builder.values))
     return oriented(attended(program), sizes)
 

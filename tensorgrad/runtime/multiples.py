@@ -119,6 +119,14 @@ class Multiples:
         return last, axes, factor
 
 
+def multiple_of(step: Step) -> int:
+    """The value that a step multiplies by a number, with its axes as they are or in another order; -1 if it does not."""
+    if isinstance(step, Scale) and step.inputs:
+        return step.inputs[0]
+    split = _times_a_number(step) if isinstance(step, Contract) else None
+    return -1 if split is None else split[1].value
+
+
 def _turns(step: Arrange) -> bool:
     """Whether a step is a value with its axes in another order."""
     legs = step.operand.axes
