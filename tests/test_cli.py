@@ -367,6 +367,31 @@ def test_bench(tmp_path: Path) -> None:
     assert all(a["agree"] and a["ours"]["flops"] <= 1.01 * a["known"]["best"] for a in answers)
 
 
+def test_bench_of_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[[expression]]\nid = "two"\nexpr = "A @ B @ x"\nlet = "A B : n n; x : n"\ndims = { n = 100 }\n')
+    done = run("bench", str(path))
+    assert done.exit_code == 0 and done.stdout.endswith("\n1 of 1 agree in value\n")
+    path.write_text(path.read_text() + "best = 3e4\n")
+    assert "0 of 1 reach the best known cost; 1 of 1 agree in value" in run("bench", str(path)).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = [", "Invalid value"),
+        ("x = 1", "no [[expression]] in it; each has an id, an expr and dims"),
+        ('[[expression]]\nid = "a"\nexpr = "1"', "[[expression]] number 1: missing 1 required positional argument: 'dims'"),
+        ('[[expression]]\nid = "a"\nsizes = 3', "number 1: got an unexpected keyword argument 'sizes'"),
+    ],
+)
+def test_bench_of_a_file_that_is_none(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    done = run("bench", str(path))
+    assert done.exit_code == 2 and done.stderr.startswith(f"error: {path}: ") and message in done.stderr
+
+
 def test_bench_into_an_unwritable_file(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "bench.json"
     done = run("bench", "--only", "la-chain", "--json", str(path))

@@ -48,7 +48,7 @@ def small(case: TimedCase) -> dict[str, int]:
 
 
 def shrunk(case: TimedCase) -> TimedCase:
-    return TimedCase(case.id, case.family, case.let, case.expr, small(case), case.note, case.gradients, case.scale)
+    return TimedCase(case.id, case.expr, small(case), case.let, case.family, case.note, case.gradients, case.scale)
 
 
 def run(*arguments: str) -> Result:
@@ -58,7 +58,7 @@ def run(*arguments: str) -> Result:
 @pytest.fixture
 def small_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cases at small sizes, torch.compile without generated code."""
-    monkeypatch.setattr("tensorgrad.api.timed_cases", lambda: [shrunk(case) for case in CASES.values()])
+    monkeypatch.setattr("tensorgrad.api.timed_cases", lambda _: [shrunk(case) for case in CASES.values()])
     monkeypatch.setattr("tensorgrad.api.timing.makers", lambda: makers("eager"))
 
 

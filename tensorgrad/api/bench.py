@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tensorgrad.api.planning import plan
 from tensorgrad.api.plans import Plans
 from tensorgrad.api.verify import verify
 from tensorgrad.calculus import expand
-from tensorgrad.errors import UnsoundError
+from tensorgrad.errors import InputError, UnsoundError
 from tensorgrad.notation import parse
+
+Row = TypeVar("Row")
 
 PACKAGE = Path(__file__).parent.parent
 PLACES = (PACKAGE / "_benchmarks", PACKAGE.parent / "benchmarks")
@@ -22,16 +24,16 @@ PLACES = (PACKAGE / "_benchmarks", PACKAGE.parent / "benchmarks")
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """An expression whose best form is known, with what it costs as written and at best."""
+    """An expression with its sizes, and, where they are known, what it costs as written and at best."""
 
     id: str
-    source: str
-    let: str
     expr: str
     dims: Mapping[str, int]
-    written: float
-    best: float
-    note: str
+    let: str = ""
+    source: str = ""
+    note: str = ""
+    written: float | None = None
+    best: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,30 @@ class Measured:
     disagreement: str
 
 
-def benchmarks() -> list[Benchmark]:
-    """The expressions of `contractions.toml`."""
-    text = benchmark_file("contractions.toml").read_text(encoding="utf-8")
-    rows: list[dict[str, Any]] = tomllib.loads(text)["expression"]
-    return [Benchmark(**row) for row in rows]
+def benchmarks(file: Path | None = None) -> list[Benchmark]:
+    """The expressions of a file, by default `contractions.toml`: a table [[expression]] for each, with the id, the
+    expression and its sizes; declarations, a source, a note and costs as written and at best where one likes."""
+    return read_tables(file or benchmark_file("contractions.toml"), "expression", Benchmark)
+
+
+def read_tables(file: Path, table: str, make: Callable[..., Row]) -> list[Row]:
+    """The tables of one name in a TOML file, each with the fields of a dataclass.
+
+    Raises InputError for what is no TOML, has no such table, or lacks a field or has one too many.
+    """
+    try:
+        rows: Any = tomllib.loads(file.read_text(encoding="utf-8")).get(table)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: {error}") from error
+    if not isinstance(rows, list) or not rows:
+        raise InputError(f"{file}: no [[{table}]] in it; each has an id, an expr and dims, as in {{ n = 1000 }}")
+    found: list[Row] = []
+    for k, row in enumerate(rows, 1):
+        try:
+            found.append(make(**row))
+        except TypeError as error:
+            raise InputError(f"{file}: [[{table}]] number {k}: {str(error).partition(' ')[2]}") from error
+    return found
 
 
 def benchmark_file(name: str) -> Path:

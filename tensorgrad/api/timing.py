@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tensorgrad.api.bench import benchmark_file
+from tensorgrad.api.bench import benchmark_file, read_tables
 from tensorgrad.api.simplify import simplify_all
 from tensorgrad.errors import UnsupportedError
 from tensorgrad.runtime import Step
@@ -30,17 +30,17 @@ class TimedCase:
     """An expression to run at its sizes, with values scaled; `gradients` are computed beside it."""
 
     id: str
-    family: str
-    let: str
     expr: str
     dims: Mapping[str, int]
-    note: str
-    gradients: tuple[str, ...] = ()
+    let: str = ""
+    family: str = ""
+    note: str = ""
+    gradients: Sequence[str] = ()
     scale: float = 1.0
 
     def task(self, dims: Mapping[str, int] | None = None) -> Task:
         """What programs compute, at these sizes or its own."""
-        return Task(self.expr, self.let, self.dims if dims is None else dims, self.gradients)
+        return Task(self.expr, self.let, self.dims if dims is None else dims, tuple(self.gradients))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +87,13 @@ class Timed:
         return min(ratios) if ratios else None
 
 
-def timed_cases() -> list[TimedCase]:
-    """The expressions of `timed.toml`.
+def timed_cases(file: Path | None = None) -> list[TimedCase]:
+    """The expressions of a file, by default `timed.toml`: a table [[case]] for each.
 
     >>> timed_cases()[0].id
     'la-common-subexpression'
     """
-    rows: list[dict[str, Any]] = tomllib.loads(benchmark_file("timed.toml").read_text(encoding="utf-8"))["case"]
-    return [TimedCase(gradients=tuple(row.pop("gradients", ())), **row) for row in rows]
+    return read_tables(file or benchmark_file("timed.toml"), "case", TimedCase)
 
 
 def makers(backend: str = "inductor") -> dict[str, Maker]:

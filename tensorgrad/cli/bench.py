@@ -20,6 +20,7 @@ Item = TypeVar("Item", "Benchmark", "TimedCase")
 
 
 @click.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--only", multiple=True, metavar="ID", help="Only expressions with this id or glob (repeatable).")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write JSON.")
 @click.option("--time", "timed", is_flag=True, help="Run benchmarks/timed.toml beside torch, JAX and others instead.")
@@ -30,6 +31,7 @@ Item = TypeVar("Item", "Benchmark", "TimedCase")
 @click.pass_context
 def bench(
     ctx: click.Context,
+    file: Path | None,
     only: tuple[str, ...],
     json_file: str | None,
     timed: bool,
@@ -42,9 +44,13 @@ def bench(
 
     \b
     tensorgrad bench
+    tensorgrad bench mine.toml
     tensorgrad bench --only "kron*" --json kron.json
     tensorgrad bench --time -o times.svg --json times.json
     tensorgrad bench --calibrate
+
+    FILE has a table [[expression]] (with --time [[case]]) for each expression: id, expr, dims = { n = 1000 }, and let = "..."
+    for its names; best, what it costs at best, where that is known. Without FILE they are those of the library.
 
     Costs are counted at the sizes of the benchmark, which are never allocated; values are compared at small, pairwise
     different sizes. With --time the expressions are run: ours, and as written in torch, torch.compile, autograd,
@@ -61,29 +67,33 @@ def bench(
         return
     for path in filter(None, (json_file, output)):
         Path(path).touch()  # an unwritable file is said before the work, not after
-    agree = _time(only, device, json_file, output, markdown) if timed else _price(only, json_file)
+    agree = _time(file, only, device, json_file, output, markdown) if timed else _price(file, only, json_file)
     ctx.exit(0 if agree else 1)
 
 
-def _time(only: tuple[str, ...], device: str, json_file: str | None, output: str | None, markdown: bool) -> bool:
+def _time(
+    file: Path | None, only: tuple[str, ...], device: str, json_file: str | None, output: str | None, markdown: bool
+) -> bool:
     from tensorgrad.api import timed_cases
     from tensorgrad.cli.times import report_times
 
-    return report_times(_chosen(timed_cases(), only), device, json_file, output, markdown)
+    return report_times(_chosen(timed_cases(file), only), device, json_file, output, markdown)
 
 
-def _price(only: tuple[str, ...], json_file: str | None) -> bool:
+def _price(file: Path | None, only: tuple[str, ...], json_file: str | None) -> bool:
     """Print the table of costs; whether all values agree."""
     from tensorgrad.api import benchmarks, measure
 
-    rows = [measure(e) for e in progress(_chosen(benchmarks(), only), "pricing")]
+    rows = [measure(e) for e in progress(_chosen(benchmarks(file), only), "pricing")]
     if json_file is not None:
         Path(json_file).write_text(json.dumps([_json(m) for m in rows], indent=2) + "\n", encoding="utf-8")
     columns = ("expression", "written", "flattened", "ours", "written/ours", "best known", "ours/best", "peak", "agree")
     print_table("", columns, [_row(m) for m in rows], right=(1, 2, 3, 4, 5, 6, 7))
-    reached = sum(m.plans.ours.flops <= 1.01 * m.expression.best for m in rows)
+    known = [(m.plans.ours.flops, m.expression.best) for m in rows if m.expression.best is not None]
+    reached = sum(flops <= 1.01 * best for flops, best in known)
     agreeing = sum(m.disagreement == "" for m in rows)
-    click.echo(f"{reached} of {len(rows)} reach the best known cost; {agreeing} of {len(rows)} agree in value")
+    reaching = f"{reached} of {len(known)} reach the best known cost; " if known else ""
+    click.echo(f"{reaching}{agreeing} of {len(rows)} agree in value")
     for m in rows:
         if m.disagreement:
             click.echo(f"{m.expression.id}: {m.disagreement}", err=True)
@@ -109,8 +119,8 @@ def _row(m: Measured) -> tuple[str, ...]:
         f"{flattened.flops:.3g}",
         f"{ours.flops:.3g}",
         f"{written.flops / max(1, ours.flops):,.1f}",
-        f"{best:.3g}",
-        f"{ours.flops / best:.3f}",
+        "-" if best is None else f"{best:.3g}",
+        "-" if best is None else f"{ours.flops / best:.3f}",
         f"{ours.peak:.3g}",
         "no" if m.disagreement else "yes",
     )

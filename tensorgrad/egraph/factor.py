@@ -49,7 +49,7 @@ class Factoring:
         if key in self._done:
             return False
         self._done.add(key)
-        changed = False
+        changed = any([self._unfuse(handle, node, axis) for axis in range(len(node.dims))])
         for group in self._shared(node)[: max(1, _MOST_GROUPS >> 2 * bisect_right(self._waves, handle))]:
             changed = self._factor(handle, node, group) or changed
         return changed
@@ -98,6 +98,52 @@ class Factoring:
                 changed = graph.union((handle, axes), result, Applied("factor", "built in")) or changed
         graph.rebuild()
         return changed
+
+    def _unfuse(self, handle: Handle, node: Total, axis: int) -> bool:
+        """vec(A) + vec(B) as vec(A + B): a sum all of whose terms have the same parts fused along an axis."""
+        graph = self.graph
+        fused = [self._fused(h, perm, axis) for _, h, perm in node.terms]
+        sizes = {tuple(r.dims[e] for e in r.operands[k][1]) for r, k in (f for f in fused if f is not None)}
+        if None in fused or len(sizes) != 1:
+            return False
+        ((_, *parts),) = sizes
+        dims = [*parts, *(d for a, d in enumerate(node.dims) if a != axis)]
+        inner: Weighted = []
+        for (c, _, _), found in zip(node.terms, fused, strict=True):
+            assert found is not None
+            reading, position = found
+            draft = Draft(reading.coefficient)
+            # The fused edge is gone: size 1, so that closing it adds no factor.
+            gone = reading.boundary[axis]
+            edges = draft.edges(ONE if e == gone else d for e, d in enumerate(reading.dims))
+            draft.operands = [(o, [edges[e] for e in ls]) for k, (o, ls) in enumerate(reading.operands) if k != position]
+            own = [*reading.operands[position][1][1:], *(e for a, e in enumerate(reading.boundary) if a != axis)]
+            draft.boundary = [edges[e] for e in own]
+            inner.append((c, graph.network(draft)))
+        total = graph.total(inner, dims)
+        draft = Draft()
+        outer, edges = draft.edge(node.dims[axis]), draft.edges(dims)
+        by_axis = [0] * len(dims)
+        for a, p in enumerate(total[1]):
+            by_axis[p] = edges[a]
+        reading, position = next(f for f in fused if f is not None)
+        draft.operands = [(reading.operands[position][0], [outer, *edges[: len(parts)]]), (total[0], by_axis)]
+        rest = edges[len(parts) :]
+        draft.boundary = [*rest[:axis], outer, *rest[axis:]]
+        axes = tuple(range(len(node.dims)))
+        changed = graph.union((handle, axes), graph.network(draft), Applied("factor", "built in"))
+        graph.rebuild()
+        return changed
+
+    def _fused(self, handle: Handle, perm: Sequence[int], axis: int) -> tuple[Reading, int] | None:
+        """How a term is read with an axis of the sum fused of parts that nothing else is fused of, and by what."""
+        for reading in readings(self.graph, handle, perm, _MOST_READINGS):
+            for k, (o, legs) in enumerate(reading.operands):
+                if o < FLAT and legs[0] == reading.boundary[axis] and reading.boundary.count(legs[0]) == 1:
+                    touching = [ls for j, (_, ls) in enumerate(reading.operands) if j != k and legs[0] in ls]
+                    if not touching and len(set(legs)) == len(legs):
+                        return reading, k
+        return None
 
     def _product(
         self, dims: Sequence[Poly], operand: Handle, reference: Legs, inner: Ref, inner_axes: Sequence[int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TypeGuard
@@ -18,6 +18,7 @@ from tensorgrad.cost import (
     network_traffic,
     sliding_plan,
     total_cost,
+    without_flats,
 )
 from tensorgrad.diagram import Application, Handle, Leaf, Network, Node, Total
 from tensorgrad.diagram.draft import FLAT
@@ -111,11 +112,12 @@ class Pricing:
             return None
         return sliding_plan(legs, list(slides.values()), kept, node.dims, self._number)
 
-    def _plan(self, node: Network) -> tuple[NetworkPlan, list[Legs], list[int]]:
-        legs = [ls for h, ls in node.operands if h >= FLAT]
+    def _plan(self, node: Network) -> tuple[NetworkPlan, Sequence[Legs], Legs, list[int]]:
+        """The order, and the legs, boundary and sizes that it is for: fused edges are their parts."""
+        legs, boundary = without_flats(node.operands, node.boundary)
         scaled = not (node.coefficient.is_constant and abs(node.coefficient.number) == 1)
         numbers = [self._number(d) for d in node.dims]
-        return network_cost(legs, node.boundary, numbers, scaled and bool(legs), tries=_TRIES), legs, numbers
+        return network_cost(legs, boundary, numbers, scaled and bool(legs), tries=_TRIES), legs, boundary, numbers
 
     def _operations(self, node: Node, member: Handle) -> int:
         match node:
@@ -145,8 +147,8 @@ class Pricing:
             case Network():
                 sliding = self._sliding(node)
                 if sliding is None:
-                    plan, legs, numbers = self._plan(node)
-                    steps = network_traffic(legs, node.boundary, numbers, plan)
+                    plan, legs, boundary, numbers = self._plan(node)
+                    steps = network_traffic(legs, boundary, numbers, plan)
                 else:
                     steps = [step for root in sliding.roots for step in root.steps]
                 return sum(rates.picoseconds(flops, moved) for flops, moved in steps)
