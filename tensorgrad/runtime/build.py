@@ -52,7 +52,8 @@ def build(
     builder = _Builder(store, sizes, share, optimizer, constant)
     program = builder.build(outputs)
     program = with_bare_inverses(program, sizes)
-    program = solved(program, definite_values(store, builder.values), triangular_values(store, builder.values))
+    definite, semidefinite = (definite_values(store, builder.values, least) for least in (2, 1))
+    program = solved(program, definite, semidefinite, triangular_values(store, builder.values))
     return oriented(attended(program), sizes)
 
 

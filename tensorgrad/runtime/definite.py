@@ -110,10 +110,10 @@ class Definiteness:
                 return min([2, *(self.positive(h) for h, _ in node.operands)])
 
 
-def definite_values(store: Store, values: dict[int, int]) -> frozenset[int]:
-    """The program's values (handle -> value) that are positive definite matrices."""
+def definite_values(store: Store, values: dict[int, int], least: int = 2) -> frozenset[int]:
+    """The program's values (handle -> value) that are positive definite matrices, with `least` 1 also semidefinite ones."""
     decided = Definiteness(store)
-    return frozenset(v for h, v in values.items() if h > FLAT and decided.definite(h) == 2)
+    return frozenset(v for h, v in values.items() if h > FLAT and decided.definite(h) >= least)
 
 
 def triangular_values(store: Store, values: dict[int, int]) -> dict[int, bool]:

@@ -42,16 +42,21 @@ class _Matrix:
     """Calls of the inverse whose entries are needed."""
 
 
-def solved(program: Program, definite: frozenset[int], triangular: Mapping[int, bool]) -> Program:
-    """The program without inverses where solves will do; `definite` are the values that Cholesky may factor, `triangular`
-    those that need no factorisation, and whether they are upper triangular."""
+def solved(
+    program: Program, definite: frozenset[int], semidefinite: frozenset[int], triangular: Mapping[int, bool]
+) -> Program:
+    """The program without inverses where solves will do; `definite` are the values that Cholesky may factor, `semidefinite`
+    those that it may where they have an inverse, `triangular` those that need no factorisation, and whether they are upper
+    triangular."""
     matrices = _matrices(program)
     replaced: dict[int, list[Step]] = {}
     for matrix in matrices:
         if matrix.value in triangular:
             _substitute(program, matrix, triangular[matrix.value], replaced)
             continue
-        _replace(program, matrix, matrix.value in definite, replaced)
+        inverted = any(_name(program.steps[k]) == "inv" for k in matrix.calls)
+        pd = matrix.value in definite or (inverted and matrix.value in semidefinite)
+        _replace(program, matrix, pd, replaced)
     if not replaced:
         return program
     steps = [new for k, step in enumerate(program.steps) for new in replaced.get(k, [step])]

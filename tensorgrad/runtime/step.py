@@ -255,15 +255,16 @@ class Step:
             held = dict(zip(now.before.program.outputs, self._held[1], strict=True))
             return now.function(*_arguments(now.source, {**tensors, **held}, functions, sizes))
         except RuntimeError as error:  # LinAlgError, which torch does not export
-            if "singular" in str(error):
+            factored = "linalg.cholesky: " in str(error)
+            if "singular" in str(error) or (factored and not self._current.halves):
                 raise ValueMismatchError(
                     f"a matrix that is inverted is singular, with these values: that of {self._inverses()}"
                 ) from error
-            if "linalg.cholesky: " not in str(error):
+            if not factored:
                 raise
-            declared = ", ".join(self._current.halves) or "the variables"
             raise ValueMismatchError(
-                f"a matrix that is positive definite by what is declared of {declared} is not, with these values: {error}"
+                "a matrix that is positive definite by what is declared of "
+                f"{', '.join(self._current.halves)} is not, with these values: {error}"
             ) from None
         except ZeroDivisionError:
             empty = ", ".join(f"{s} = 0" for s, n in sizes.items() if not n)
