@@ -381,7 +381,10 @@ def test_bench_of_a_file_of_ones_own(tmp_path: Path) -> None:
     [
         ("x = [", "Invalid value"),
         ("x = 1", "no [[expression]] in it; each has an id, an expr and dims"),
-        ('[[expression]]\nid = "a"\nexpr = "1"', "[[expression]] number 1: missing 1 required positional argument: 'dims'"),
+        (
+            '[[expression]]\nid = "a"\nexpr = "1"',
+            "[[expression]] number 1: missing 1 required positional argument: 'dims'",
+        ),
         ('[[expression]]\nid = "a"\nsizes = 3', "number 1: got an unexpected keyword argument 'sizes'"),
     ],
 )

@@ -88,13 +88,21 @@ class Exploration:
     def forms(
         self, dims: Mapping[str, int] | None, objective: Objective | None = None, price: Price | None = None
     ) -> tuple[Form, ...]:
-        """The forms of that choice, each with its derivation; refined where there is a price of all of them together."""
+        """The forms of that choice, each with its derivation. With a price of all of them together it is refined, and what
+        was given stays as it is where nothing cheaper is found."""
         extraction = self.extraction(dims, objective)
         if price is not None:
             extraction.refine(lambda: price(self._chosen(extraction)))
+            given, chosen = price(self.tensors), price(self._chosen(extraction))
+            if given is not None and chosen is not None and given < chosen:
+                return tuple(self._given(t, ref, extraction) for t, ref in zip(self.tensors, self.refs, strict=True))
         explainer, until = Explainer(self.graph), time.monotonic() + JOINING
         pairs = zip(self.refs, self.tensors, strict=True)
         return tuple(self._form(t, ref, extraction, explainer, until) for ref, t in pairs)
+
+    def _given(self, t: Tensor, ref: Ref, extraction: Extraction) -> Form:
+        egraph = Explored(self.graph, self.graph.root(ref[0]), extraction.chosen, self.history)
+        return Form(t, Derivation(()), (), egraph)
 
     def _form(self, t: Tensor, ref: Ref, extraction: Extraction, explainer: Explainer, until: float) -> Form:
         steps, names = explainer.extraction(ref[0], extraction.chosen)

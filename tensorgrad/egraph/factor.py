@@ -49,7 +49,9 @@ class Factoring:
         if key in self._done:
             return False
         self._done.add(key)
-        changed = any([self._unfuse(handle, node, axis) for axis in range(len(node.dims))])
+        changed = False
+        for axis in range(len(node.dims)):
+            changed = self._unfuse(handle, node, axis) or changed
         for group in self._shared(node)[: max(1, _MOST_GROUPS >> 2 * bisect_right(self._waves, handle))]:
             changed = self._factor(handle, node, group) or changed
         return changed
@@ -116,7 +118,9 @@ class Factoring:
             # The fused edge is gone: size 1, so that closing it adds no factor.
             gone = reading.boundary[axis]
             edges = draft.edges(ONE if e == gone else d for e, d in enumerate(reading.dims))
-            draft.operands = [(o, [edges[e] for e in ls]) for k, (o, ls) in enumerate(reading.operands) if k != position]
+            draft.operands = [
+                (o, [edges[e] for e in ls]) for k, (o, ls) in enumerate(reading.operands) if k != position
+            ]
             own = [*reading.operands[position][1][1:], *(e for a, e in enumerate(reading.boundary) if a != axis)]
             draft.boundary = [edges[e] for e in own]
             inner.append((c, graph.network(draft)))

@@ -35,7 +35,8 @@ def _moved(
         return None
     other = next((o for o in product.operands if o.value != multiple.target), None)
     mine = next(o for o in product.operands if o.value == multiple.target)
-    if other is None or mine.views or isinstance(multiple, Contract) and multiple.kept != _order(multiple, inverse):
+    turned = isinstance(multiple, Contract) and multiple.kept != _order(multiple, inverse)
+    if other is None or mine.views or turned:
         return None
     bare = replace(mine, value=inverse)
     if not other.views and other.axes and program.entries(other.value, sizes) <= program.entries(product.target, sizes):
