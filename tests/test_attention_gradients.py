@@ -91,6 +91,43 @@ def test_it_is_one_call_and_what_autograd_says(way: str, loss: Callable[[Tensor]
     close(step(values), by_autograd(values, way, loss.__name__))
 
 
+@pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.parametrize("edges", ["st", "t", "bt", "hst", "bhst", "ts", "tsh"])
+def test_masks(edges: str, factor: int) -> None:
+    mask = Variable("M", *edges)
+    y = F.sdpa(Q, K, V, "e", "t", factor * mask)
+    values = values_of(Q, K, V, G, mask)
+    # No row is masked as a whole: its softmax is undefined.
+    values["M"] = torch.where(values["M"] < -1.5, -torch.inf, values["M"])
+    order = [e for e in "bhst" if e in edges]
+    added = factor * values["M"].permute([edges.index(e) for e in order])
+    added = added.reshape([SIZES[e] if e in edges else 1 for e in "bhst"])
+    leaves = [values[n].clone().requires_grad_() for n in "QKV"]
+    q, k, v = leaves
+    wanted = torch.softmax(6**-0.5 * (q @ k.mT) + added, -1) @ v
+    forward = tg.compile(SIZES, y=y)
+    assert "attention(" in forward.source and "softmax" not in forward.source
+    torch.testing.assert_close(forward({n: values[n] for n in "QKVM"}).y, wanted.detach())
+    step = tg.compile(SIZES, **with_gradients(y, squared))
+    assert step.source.count(CALL) == 1 and "softmax" not in step.source
+    total = 3 * ((wanted - values["G"]) ** 2).sum()
+    close(step(values), [wanted.detach(), *torch.autograd.grad(total, leaves)])
+    leaf = values["Q"].clone().requires_grad_()
+    step({**values, "Q": leaf}).k.sum().backward()
+    assert leaf.grad is not None and leaf.grad.isfinite().all()
+
+
+def test_the_gradient_of_a_mask_needs_the_weights() -> None:
+    mask = Variable("M", "s", "t")
+    y = F.sdpa(Q, K, V, "e", "t", mask)
+    step = tg.compile(SIZES, y=y, m=squared(y).grad(mask))
+    values = values_of(Q, K, V, G, mask)
+    leaf = values["M"].clone().requires_grad_()
+    out = torch.softmax(6**-0.5 * (values["Q"] @ values["K"].mT) + leaf, -1) @ values["V"]
+    (wanted,) = torch.autograd.grad(3 * ((out - values["G"]) ** 2).sum(), leaf)
+    torch.testing.assert_close(step(values).m, wanted)
+
+
 @pytest.mark.parametrize("order", list(permutations("bhse")))
 def test_axes_in_any_order(order: tuple[str, ...]) -> None:
     turned = Variable("Q", *order)

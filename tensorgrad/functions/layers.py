@@ -56,8 +56,10 @@ def layer_norm(t: Tensor, dim: Dim = None, eps: TensorLike = 0) -> Tensor:
     return centred * power(mean(centred * centred, dim) + eps, Fraction(-1, 2))
 
 
-def sdpa(query: Tensor, key: Tensor, value: Tensor, inner: str, keys: str) -> Tensor:
+def sdpa(query: Tensor, key: Tensor, value: Tensor, inner: str, keys: str, mask: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention: softmax over `keys` of query . key / sqrt(inner), times value.
+
+    A `mask` is added to the scores; -inf in its values is what is not attended to.
 
     >>> from tensorgrad import F, Variable
     >>> q, k, v = Variable("q", s="s", d="d"), Variable("k", t="t", d="d"), Variable("v", t="t", e="e")
@@ -67,6 +69,8 @@ def sdpa(query: Tensor, key: Tensor, value: Tensor, inner: str, keys: str) -> Te
     shared((keys,), value, "sdpa")
     scale = power(Scalar(_size_of(query, inner)), Fraction(-1, 2))
     scores = dot(query, key, inner) * scale
+    if mask is not None:
+        scores = scores + mask
     return dot(softmax(scores, keys), value, keys)
 
 

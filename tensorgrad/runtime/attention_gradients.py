@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tensorgrad.runtime.lifetime import living, sorted_steps
-from tensorgrad.runtime.multiples import Factor, Multiple, Multiples
-from tensorgrad.runtime.program import Arrange, Call, Contract, Legs, Library, Operand, Part, Program, Scale, Step
+from tensorgrad.runtime.multiples import Factor, Multiple, Multiples, times
+from tensorgrad.runtime.program import Arrange, Call, Contract, Legs, Library, Operand, Part, Program, Step
+from tensorgrad.runtime.scores import COLUMNS, INNER, Scores, mask_text, product_of, weighed
 from tensorgrad.runtime.softmax_gradients import GRADIENT
 from tensorgrad.sizes import ONE, Poly
-
-INNER, COLUMNS = -1, -2
-"""The edge of query and key that is summed, and that of the value that is left; the others are the axes of the weights'
-gradient, of which the last one is summed over keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +29,13 @@ Gradients = tuple[tuple[Result, ...], tuple[Result, ...], tuple[Result, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """What the softmax of `scaled` query @ key' times value is made of, the cotangent of that, and what is made of it: the
-    products that are, up to a factor, the result itself and the gradients of query, key and value."""
+    """What the softmax of scores times value is made of, the cotangent of that, and what is made of it: the products that
+    are, up to a factor, the result itself and the gradients of query, key and value."""
 
     batch: Legs
     rows: int
     keys: int
-    query: Multiple
-    key: Multiple
-    scaled: Factor
+    scores: Scores
     value: Multiple
     cotangent: Multiple
     formed: tuple[int, ...]
@@ -75,17 +70,12 @@ class _Finding:
 
     def attention(self) -> Attention | None:
         """All of it; None if something else reads the weights or their gradient."""
-        softmax = self.reading.made[self.weights]
-        if not (isinstance(softmax, Call) and softmax.function.name == "softmax" and softmax.groups == (1,)):
+        weights = weighed(self.reading, self.weights, self.own) if len(self.own) == len(self.edges) else None
+        passed = product_of(self.reading, self.cotangent, self.places, COLUMNS, self.keys)
+        if weights is None or passed is None or self.own[-1] != self.keys:
             return None
-        if softmax.function.derivative or len(self.own) != len(self.edges):
-            return None
-        source, labels = softmax.args[0]
-        scores = self._product(source, tuple(self.own[-1] if b < 0 else self.own[b] for b in labels), INNER)
-        passed = self._product(self.cotangent, self.places, COLUMNS)
-        if scores is None or passed is None:
-            return None
-        query, key, scaled = scores
+        source, scores = weights
+        query, key = scores.query, scores.key
         cotangent, value, times = passed
         rows = [e for e in self.edges if e not in key.axes]
         batch = tuple(e for e in self.edges if e not in (*rows, self.keys))
@@ -98,7 +88,7 @@ class _Finding:
         if of_weights is None or of_scores is None:
             return None
         found = Attention(
-            *(batch, rows[0], self.keys, query, key, scaled, value, cotangent),
+            *(batch, rows[0], self.keys, scores, value, cotangent),
             formed=(source, self.weights, self.cotangent, self.step.target),
             results=of_weights[value],
             of_query=of_scores[key],
@@ -106,26 +96,6 @@ class _Finding:
             of_value=of_weights[cotangent],
         )
         return found if found.results and found.of_query and found.of_key else None
-
-    def _product(self, value: int, axes: Legs, summed: int) -> tuple[Multiple, Multiple, Factor] | None:
-        """Of a product over one edge, which is called `summed`, the operands without their factors, first that without the
-        edge of the keys, and all these factors."""
-        whole = self.reading.of(value, axes)
-        step = self.reading.made[whole.value]
-        if not isinstance(step, Contract) or len(step.operands) != 2 or any(o.views for o in step.operands):
-            return None
-        edge = dict(zip(step.kept, whole.axes, strict=True))
-        others = {e for o in step.operands for e in o.axes if e not in edge}
-        if len(others) != 1:
-            return None
-        edge[others.pop()] = summed
-        first, second = (self.reading.of(o.value, tuple(edge[e] for e in o.axes)) for o in step.operands)
-        factor = whole.factor * first.factor * second.factor
-        if (self.keys in first.axes) == (self.keys in second.axes):
-            return None
-        if self.keys in first.axes:
-            first, second = second, first
-        return Multiple(first.value, first.axes), Multiple(second.value, second.axes), factor
 
     def _readers(
         self, read: Multiple, others: dict[Multiple, int], batch: Legs
@@ -174,17 +144,18 @@ class _Writing:
         self.values = Program([], list(self.old.dims))
         self.new: list[Step] = []
         self.dims: dict[int, Poly] = {}
-        for part in (attention.query, attention.key, attention.value):
+        for part in (attention.scores.query, attention.scores.key, attention.value):
             self.dims |= dict(zip(part.axes, self.old.dims[part.value], strict=True))
 
     def program(self) -> Program:
         """The program with the calls, or as it is where they would not do."""
         a = self.attention
-        on_query, on_key = _divided(a.of_key, a.scaled), _divided(a.of_query, a.scaled)
+        query, key, scaled = a.scores.query, a.scores.key, a.scores.scaled
+        on_query, on_key = _divided(a.of_key, scaled), _divided(a.of_query, scaled)
         if on_query is not None:
-            self._write(replace(a.query, factor=a.scaled), a.key, (a.of_query, on_query, a.of_value))
+            self._write(replace(query, factor=scaled), key, (a.of_query, on_query, a.of_value))
         elif on_key is not None:
-            self._write(a.query, replace(a.key, factor=a.scaled), (on_key, a.of_key, a.of_value))
+            self._write(query, replace(key, factor=scaled), (on_key, a.of_key, a.of_value))
         else:
             return self.old
         replaced = {r.step.target for results in (a.results, a.of_query, a.of_key, a.of_value) for r in results}
@@ -199,10 +170,12 @@ class _Writing:
         orders = ((*rows, INNER), (*a.batch, a.keys, INNER), (*a.batch, a.keys, COLUMNS))
         produced = (*rows, COLUMNS)
         given = (self._formed(query), self._formed(key), a.value.operand)
+        masks, masked, mask = self._mask()
         price = ((Fraction(2), (*cells, INNER)), (Fraction(3), cells), (Fraction(2), (*cells, COLUMNS)))
         out, back = self._target(a.results, produced), self._value(rows)
-        text = "tf.attention_and_back({0}, {1}, {2})"
-        self.new.append(Library(out, text, given, orders, produced, produced, self.dims, price, further=1))
+        text = f"tf.attention_and_back({{0}}, {{1}}, {{2}}{mask})"
+        read, shapes = (*given, *masks), (*orders, *masked)
+        self.new.append(Library(out, text, read, shapes, produced, produced, self.dims, price, further=1))
         self.new.append(Part(back, out, 0, holds=True))
         self._results(out, produced, a.results)
 
@@ -211,8 +184,8 @@ class _Writing:
         cotangent = self._formed(replace(a.cotangent, factor=shared))
         first, *others = targets = [self._target(results, o) for results, o in zip(left, orders, strict=True)]
         # The inputs and the result are not in the text: they are held until then.
-        operands = (cotangent, Operand(back, rows), *given, Operand(out, produced))
-        shapes = (produced, rows, *orders, produced)
+        operands = (cotangent, Operand(back, rows), *read, Operand(out, produced))
+        shapes = (produced, rows, *shapes, produced)
         price = ((Fraction(6), (*cells, INNER)), (Fraction(5), cells), (Fraction(4), (*cells, COLUMNS)))
         call = Library(
             first, "{1}({0})", operands, shapes, orders[0], orders[0], self.dims, price, further=2, linear=True
@@ -231,34 +204,22 @@ class _Writing:
                 return result.step.target
         return self._value(order)
 
-    def _formed(self, multiple: Multiple) -> Operand:
-        """A multiple as a value: one of the program, or a new one."""
-        if multiple.factor == Factor():
-            return multiple.operand
-        for step in self.old.steps:
-            known = self.reading.of(step.target, tuple(range(len(self.old.dims[step.target]))))
-            if (known.value, known.factor) == (multiple.value, multiple.factor):
-                edge = dict(zip(known.axes, multiple.axes, strict=True))
-                return Operand(step.target, tuple(edge[k] for k in range(len(edge))))
-        return self._times(multiple.operand, multiple.factor)
+    def _mask(self) -> tuple[tuple[Operand, ...], tuple[Legs, ...], str]:
+        """The mask as an operand, the order of its axes, and the text of the argument, if there is one."""
+        a = self.attention
+        if a.scores.mask is None:
+            return (), (), ""
+        order, index = mask_text(a.scores.mask.axes, a.batch, a.rows, a.keys)
+        return (self._formed(a.scores.mask),), (order,), f", {{3}}{index}"
 
-    def _times(self, operand: Operand, factor: Factor) -> Operand:
-        axes = operand.axes
-        if factor.coefficient is not ONE:
-            value = self._value(axes)
-            self.new.append(Scale(value, factor.coefficient, (operand.value,)))
-            operand = Operand(value, axes)
-        for number in factor.numbers:
-            value = self._value(axes)
-            self.new.append(Contract(value, (Operand(number, ()), operand), axes, self.dims))
-            operand = Operand(value, axes)
-        return operand
+    def _formed(self, multiple: Multiple) -> Operand:
+        return self.reading.formed(multiple, self.values, self.new)
 
     def _results(self, value: int, order: Legs, results: Sequence[Result]) -> None:
         """The results that are multiples of a value, or have its axes in another order."""
         for result in results:
             if result.step.target != value:
-                operand = self._times(Operand(value, order), result.factor)
+                operand = times(Operand(value, order), result.factor, self.values, self.new)
                 groups = tuple((e,) for e in result.axes)
                 self.new.append(Arrange(result.step.target, operand, groups, self.dims))
 

@@ -103,6 +103,17 @@ class Multiples:
             found += further
         return found
 
+    def formed(self, multiple: Multiple, values: Program, steps: list[Step]) -> Operand:
+        """A multiple as a value: one that is there, or a new one of `values`, made by further steps."""
+        if multiple.factor == Factor():
+            return multiple.operand
+        for step in self.program.steps:
+            known = self.of(step.target, tuple(range(len(self.program.dims[step.target]))))
+            if (known.value, known.factor) == (multiple.value, multiple.factor):
+                edge = dict(zip(known.axes, multiple.axes, strict=True))
+                return Operand(step.target, tuple(edge[k] for k in range(len(edge))))
+        return times(multiple.operand, multiple.factor, values, steps)
+
     def finished(self, step: Contract, axes: Legs) -> tuple[Step, Legs, Factor]:
         """The last of the multiples that a product goes through on its way, its axes along edges, and the number."""
         last: Step = step
@@ -117,6 +128,21 @@ class Multiples:
             axes = tuple(axes[inner.axes.index(k)] for k in range(len(axes)))
             factor, last = factor * inner.factor, reader
         return last, axes, factor
+
+
+def times(operand: Operand, factor: Factor, values: Program, steps: list[Step]) -> Operand:
+    """A number times an operand without views, by further steps."""
+    dims = values.dims[operand.value]
+    if factor.coefficient is not ONE:
+        value = values.value(dims)
+        steps.append(Scale(value, factor.coefficient, (operand.value,)))
+        operand = Operand(value, operand.axes)
+    for number in factor.numbers:
+        value = values.value(dims)
+        sizes = dict(zip(operand.axes, dims, strict=True))
+        steps.append(Contract(value, (Operand(number, ()), operand), operand.axes, sizes))
+        operand = Operand(value, operand.axes)
+    return operand
 
 
 def multiple_of(step: Step) -> int:

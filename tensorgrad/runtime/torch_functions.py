@@ -30,35 +30,49 @@ WIDEST = 128
 """Keys and values that attention is not slower for when zeros make them of one width."""
 
 
-def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """softmax(q k') v where keys and values can differ in width. On CPUs torch has a fast way only for one width: zeros
-    make it so, up to `WIDEST`."""
+def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """softmax(q k' + mask) v where keys and values can differ in width. On CPUs torch has a fast way only for one width:
+    zeros make it so, up to `WIDEST`."""
     own, wide = v.shape[-1], max(q.shape[-1], v.shape[-1])
     if q.device.type != "cpu" or own == q.shape[-1]:
-        return torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v, mask, scale=1.0)
     if wide > WIDEST:
-        return torch.softmax(q @ k.mT, dim=-1) @ v
+        return torch.softmax(_scores(q, k, mask), dim=-1) @ v
     q, k, v = (torch.nn.functional.pad(x, (0, wide - x.shape[-1])) for x in (q, k, v))
-    return torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0)[..., :own]
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, mask, scale=1.0)[..., :own]
 
 
-def attention_and_back(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, Pullback]:
-    """softmax(q k') v, and what takes a cotangent of it to those of q, k and v; torch keeps no softmax for that."""
+def _scores(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    return q @ k.mT if mask is None else q @ k.mT + mask
+
+
+def attention_and_back(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
+) -> tuple[torch.Tensor, Pullback]:
+    """softmax(q k' + mask) v, and what takes a cotangent of it to those of q, k and v; torch keeps no softmax for that."""
     # torch has fast ways for four axes only, and a slow one that forms the scores for fewer.
     more = (None,) * max(0, 4 - q.dim())
-    out, pull = torch.func.vjp(attention, q[more], k[more], v[more])[:2]
+    wide = mask[more] if mask is not None and mask.dim() == q.dim() else mask
+
+    def attended(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return attention(q, k, v, wide)
+
+    out, pull = torch.func.vjp(attended, q[more], k[more], v[more])[:2]
     first = (0,) * len(more)
 
     def back(g: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        if torch.is_grad_enabled() and any(x.requires_grad for x in (g, q, k, v)):
-            return _attention_back(g, q, k, v)  # torch cannot differentiate its own
+        given = (g, q, k, v) if mask is None else (g, q, k, v, mask)
+        if torch.is_grad_enabled() and any(x.requires_grad for x in given):
+            return _attention_back(g, q, k, v, mask)  # torch cannot differentiate its own
         return tuple(x[first] for x in pull(g[more]))
 
     return out[first], back
 
 
-def _attention_back(g: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    p = torch.softmax(q @ k.mT, dim=-1)
+def _attention_back(
+    g: torch.Tensor, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None
+) -> tuple[torch.Tensor, ...]:
+    p = torch.softmax(_scores(q, k, mask), dim=-1)
     s = softmax_gradient(g @ v.mT, p)
     return s @ k, s.mT @ q, p.mT @ g
 
