@@ -106,10 +106,18 @@ def gaussian(S: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return x @ torch.linalg.solve(S, x) / 2 + torch.logdet(S) / 2
 
 
+def attention(Q: torch.Tensor, K: torch.Tensor, V: torch.Tensor, Y: torch.Tensor) -> torch.Tensor:
+    # With a batch axis: torch has no fast way without.
+    attended = torch.nn.functional.scaled_dot_product_attention(Q[None], K[None], V[None])[0]
+    return ((attended - Y) ** 2).sum()
+
+
 def khatri_rao_gram(A: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
     formed = (A[:, None, :] * B[None, :, :]).reshape(-1, A.shape[1])
     return formed.T @ formed
 
+
+ATTENTION = "sum[h,s,d]((sum[t](softmax[t](sum[f](Q[h,s,f] * K[h,t,f]) / sqrt(e)) * V[h,t,d]) - Y[h,s,d]) ** 2)"
 
 CASES: dict[str, Case] = {
     "Hessian of x'Ax": Case(
@@ -199,6 +207,12 @@ CASES: dict[str, Case] = {
         ),
         {"b": 256, "n": 256, "h": 512, "k": 64},
         {"autograd": value_and_gradients(network, 1, 2)},
+    ),
+    "attention: loss and gradients": Case(
+        "Q K V Y : h s e",
+        (ATTENTION, *(f"grad({ATTENTION}, {name}[i,j,k])" for name in "QKV")),
+        {"h": 4, "s": 1024, "e": 64},
+        {"autograd": value_and_gradients(attention, 0, 1, 2)},
     ),
     "sum of chains": Case(
         "A B C D : n n",

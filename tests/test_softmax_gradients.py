@@ -115,6 +115,57 @@ def test_written_out_it_is_found_with_any_factor() -> None:
         torch.testing.assert_close(step(values).y, factor * (p * g - p * (p * g).sum(-1, keepdim=True)))
 
 
+FACTORED = {
+    "p (g - p g)": (P * (G - F.sum(P * G, dim="t")), 1),
+    "p (3 g - 3 p g)": (P * (3 * G - 3 * F.sum(P * G, dim="t")), 3),
+    "p (p g - g)": (P * (F.sum(P * G, dim="t") - G), -1),
+    "p (g + p g)": (P * (G + F.sum(P * G, dim="t")), None),
+    "p (g - 2 p g)": (P * (G - 2 * F.sum(P * G, dim="t")), None),
+    "p (g - p h)": (P * (G - F.sum(P * H, dim="t")), None),
+    "p (g - p g over the other axis)": (P * (G - F.sum(P * G, dim="s")), None),
+    "g (g - p g)": (G * (G - F.sum(P * G, dim="t")), None),
+    "p (g - p p)": (P * (G - F.sum(P * P, dim="t")), None),
+}
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_factored_it_is_one_call_too(name: str) -> None:
+    t, times = FACTORED[name]
+    # Sums are kept as they are written: compiled, not simplified.
+    step = tg.compile(SIZES, y=t)
+    values = values_of(*t.variables)
+    torch.testing.assert_close(step(values).y, torch.as_tensor(tg.evaluate(t, values)))
+    assert (CALL in step.source) == (times is not None)
+    if times is not None:
+        p, g = torch.softmax(values["x"], dim=-1), values["g"]
+        torch.testing.assert_close(step(values).y, times * (p * g - p * (p * g).sum(-1, keepdim=True)))
+
+
+@pytest.mark.parametrize("loss", ["squared", "weighted"])
+def test_simplified_attention_has_the_gradients_of_torchs(loss: str) -> None:
+    q, k, v, target = (
+        Variable("q", "b", "s", "e"),
+        Variable("k", "b", "t", "e"),
+        Variable("v", "b", "t", "e"),
+        Variable("y", "b", "s", "e"),
+    )
+    out = F.sdpa(q, k, v, "e", "t")
+    total = F.sum((out - target) * (out - target)) if loss == "squared" else F.sum(out * target) + F.sum(out)
+    tensors = [out, *tg.grad(total, [q, k, v])]
+    dims = {"b": 2, "s": 3, "t": 4, "e": 5}
+    found = tg.simplify_all(tensors, dims=dims)
+    step = tg.compile(dims, **{f"y{n}": r.tensor for n, r in enumerate(found)})
+    assert "tf.attention_and_back(" in step.source and "softmax" not in step.source
+    values = values_of(q, k, v, target)
+    leaves = [values[n].clone().requires_grad_() for n in "qkv"]
+    attended = torch.softmax(leaves[0] @ leaves[1].mT * 5**-0.5, -1) @ leaves[2]
+    wanted = (
+        ((attended - values["y"]) ** 2).sum() if loss == "squared" else (attended * values["y"]).sum() + attended.sum()
+    )
+    for made, right in zip(step(values), [attended.detach(), *torch.autograd.grad(wanted, leaves)], strict=True):
+        torch.testing.assert_close(made, right)
+
+
 @pytest.mark.parametrize("sizes", [{"t": 1}, {"b": 1, "s": 1}, {"s": 0}, {"e": 0}])
 def test_sizes_of_one_and_none(sizes: dict[str, int]) -> None:
     loss, variables, target = attention()

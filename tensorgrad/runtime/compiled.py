@@ -13,6 +13,7 @@ from tensorgrad.runtime.additions import added
 from tensorgrad.runtime.attention_gradients import with_attention_gradients
 from tensorgrad.runtime.build import build
 from tensorgrad.runtime.constants import Hoisted, hoisted
+from tensorgrad.runtime.factored_gradients import with_softmax_gradients
 from tensorgrad.runtime.gelus import with_gelus
 from tensorgrad.runtime.layer_norms import with_layer_norms
 from tensorgrad.runtime.loading import load
@@ -93,7 +94,7 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
     sizes = {s: max(1, n) for s, n in actual.items()}
     program = build(written.store, written.outputs, sizes, optimizer=options.optimizer, constant=options.constant)
     naive = naive_flops(written.store, program, [h for h, _ in written.outputs.values()], sizes)
-    fused = program if options.constant else with_attention_gradients(program)
+    fused = program if options.constant else with_attention_gradients(with_softmax_gradients(program))
     if not options.limit or fused.peak(sizes) <= options.limit:
         program = fused
     elif not options.constant:

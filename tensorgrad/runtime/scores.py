@@ -21,12 +21,18 @@ class Scores:
     mask: Multiple | None = None
 
 
+def weighs(reading: Multiples, value: int) -> bool:
+    """Whether a value is a softmax along the last of its axes."""
+    step = reading.made[value]
+    if not isinstance(step, Call) or step.function.derivative:
+        return False
+    return step.function.name == "softmax" and step.groups == (1,)
+
+
 def weighed(reading: Multiples, weights: int, axes: Legs) -> tuple[int, Scores] | None:
     """What a softmax along the last of its axes is of, and these as scores."""
     softmax = reading.made[weights]
-    if not (isinstance(softmax, Call) and softmax.function.name == "softmax" and softmax.groups == (1,)):
-        return None
-    if softmax.function.derivative or len(set(axes)) < len(axes):
+    if not weighs(reading, weights) or not isinstance(softmax, Call) or len(set(axes)) < len(axes):
         return None
     source, labels = softmax.args[0]
     found = scores_of(reading, source, tuple(axes[b] for b in labels), axes[-1])
@@ -42,7 +48,7 @@ def scores_of(reading: Multiples, value: int, axes: Legs, keys: int) -> Scores |
     if isinstance(step, Add) and len(step.terms) == 2:
         for (c, inner, perm), (d, other, order) in (step.terms, step.terms[::-1]):
             product = product_of(reading, inner, _placed(axes, perm), INNER, keys)
-            mask = _mask(reading, reading.of(other, _placed(axes, order)))
+            mask = repeated(reading, other, _placed(axes, order))
             if product is not None and mask is not None:
                 query, key, factor = product
                 return Scores(query, key, Factor(c) * factor, Multiple(mask.value, mask.axes, Factor(d) * mask.factor))
@@ -77,17 +83,18 @@ def _placed(axes: Legs, perm: Legs) -> Legs:
     return tuple(axes[perm.index(k)] for k in range(len(perm)))
 
 
-def _mask(reading: Multiples, mask: Multiple) -> Multiple | None:
-    """What is added to scores, without the axes along which it is repeated."""
-    step = reading.made[mask.value]
+def repeated(reading: Multiples, value: int, axes: Legs) -> Multiple | None:
+    """A value along edges without those along which it is repeated; None for a number, and for a diagonal."""
+    found = reading.of(value, axes)
+    step = reading.made[found.value]
     if isinstance(step, Arrange):
         plain = not step.operand.views and not step.embeds and all(len(group) == 1 for group in step.groups)
         if not plain:
             return None
-        place = dict(zip(step.edges, mask.axes, strict=True))
+        place = dict(zip(step.edges, found.axes, strict=True))
         inner = reading.of(step.operand.value, tuple(place[e] for e in step.operand.axes))
-        mask = Multiple(inner.value, inner.axes, mask.factor * inner.factor)
-    return mask if mask.axes and len(set(mask.axes)) == len(mask.axes) else None
+        found = Multiple(inner.value, inner.axes, found.factor * inner.factor)
+    return found if found.axes and len(set(found.axes)) == len(found.axes) else None
 
 
 def mask_text(mask: Legs, batch: Legs, rows: int, keys: int) -> tuple[Legs, str]:
