@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -260,6 +261,63 @@ def test_programs_with_it_can_be_differentiated(of: str) -> None:
     wanted = second(values, of)
     torch.testing.assert_close(leaf.grad, wanted)
     torch.testing.assert_close(torch.func.grad(lambda x: step({**values, of: x}).k.sum())(values[of]), wanted)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_programs_with_it_go_forwards_and_through_checkpoints() -> None:
+    step = tg.compile(SIZES, **with_gradients(WAYS["sdpa"](), squared))
+    values = values_of(Q, K, V, G)
+    direction = torch.ones_like(values["Q"])
+    (_, tangent) = torch.func.jvp(lambda x: step({**values, "Q": x}).k.sum(), (values["Q"],), (direction,))
+    torch.testing.assert_close(tangent, (second(values, "Q") * direction).sum())
+
+    def first(x: torch.Tensor) -> torch.Tensor:
+        return step({**values, "Q": values["Q"] + x}).y.pow(2).sum()
+
+    def written_out(x: torch.Tensor) -> torch.Tensor:
+        y = torch.softmax(6**-0.5 * ((values["Q"] + x) @ values["K"].mT), -1) @ values["V"]
+        return y.pow(2).sum()
+
+    zero = torch.zeros((), dtype=torch.float64)
+    torch.testing.assert_close(torch.func.hessian(first)(zero), torch.func.hessian(written_out)(zero))
+    leaf = values["Q"].clone().requires_grad_()
+    found = torch.utils.checkpoint.checkpoint(lambda x: step({**values, "Q": x}).k.sum(), leaf, use_reentrant=False)
+    found.backward()
+    torch.testing.assert_close(leaf.grad, second(values, "Q"))
+
+
+def test_whatever_the_order_of_outputs_and_what_is_made_of_the_result() -> None:
+    # With fewer keys than columns the loss is cheapest as the weights times their gradient.
+    sizes = {**SIZES, "t": 20}
+    values = values_of(Q, K, V, G, **sizes)
+    for factor in (1, 5):
+        y = factor * WAYS["no factor"]()
+        loss = F.sum(y * y)
+        named = {"loss": loss, "y": y} | dict(zip("qkv", tg.grad(loss, [Q, K, V]), strict=True))
+        leaves = [values[n].clone().requires_grad_() for n in "QKV"]
+        out = factor * torch.softmax(leaves[0] @ leaves[1].mT, -1) @ leaves[2]
+        wanted = dict(zip("qkv", torch.autograd.grad((out * out).sum(), leaves), strict=True))
+        for order in (("loss", "q", "k", "v"), ("q", "k", "v", "loss"), ("v", "y", "q", "loss", "k")):
+            step = tg.compile(sizes, **{n: named[n] for n in order})
+            assert step.source.count(CALL) == 1, order
+            found = step({n: values[n] for n in "QKV"})
+            for n, right in wanted.items():
+                torch.testing.assert_close(getattr(found, n), right)
+
+
+def test_what_goes_along_the_queries_too_is_no_attention() -> None:
+    q, k, m = Variable("q", "b", "s", "h", "e"), Variable("k", "b", "t", "h", "e"), Variable("m", "b", "h", "s", "t")
+    weights = F.softmax(F.sum(q * k, dim="e"), dim="t")
+    values = values_of(q, k, m)
+    for sizes in (SIZES, dict.fromkeys(SIZES, 3)):
+        values = values_of(q, k, m, **sizes)
+        found = tg.compile(sizes, y=F.sum(weights * m, dim="t"), z=F.exp(2 * weights), w=F.tanh(-weights))(values)
+        w = torch.softmax(torch.einsum("bshe,bthe->bsht", values["q"], values["k"]), -1)
+        torch.testing.assert_close(found.z, torch.exp(2 * w))
+        torch.testing.assert_close(found.w, torch.tanh(-w))
+        right = torch.einsum("bsht,bhst->bsh", w, values["m"])
+        edges = F.sum(weights * m, dim="t").edges
+        torch.testing.assert_close(found.y.permute([edges.index(e) for e in "bsh"]), right)
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")

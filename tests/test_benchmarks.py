@@ -99,7 +99,9 @@ def test_inverted_gram_matrices_are_factored_by_cholesky() -> None:
     y = torch.randn(7, generator=generator, dtype=torch.float64)
     right = torch.linalg.lstsq(x, y[:, None]).solution[:, 0] + torch.linalg.slogdet(x.T @ x)[1] * (x.T @ y)
     torch.testing.assert_close(step(X=x, y=y).y, right)
-    with pytest.raises(ValueMismatchError, match=r"a matrix that is inverted is singular, .*: that of inv\(X\.T @ X\)"):
+    with pytest.raises(
+        ValueMismatchError, match=r"a matrix that is inverted is singular, or so nearly .*: that of inv\(X\.T @ X\)"
+    ):
         step(X=x[:2], y=y[:2])
     # The determinant of one that is not inverted may be 0.
     assert "cholesky" not in tg.compile(y=tg.parse("det(X.T @ X)", let="X : m n")).source

@@ -119,6 +119,17 @@ def test_programs_with_it_are_mapped_saved_differentiated_and_compiled(name: str
     torch.testing.assert_close(leaf.grad, other.grad)
 
 
+def test_the_value_of_relu_may_come_later() -> None:
+    loss = F.sum(F.relu(X @ W) * G)
+    values = values_of(X, W, G)
+    w = values["W"].clone().requires_grad_()
+    total = (torch.relu(values["X"] @ w) * values["G"]).sum()
+    (wanted,) = torch.autograd.grad(total, w)
+    found = tg.compile(SIZES, g=loss.grad(W), loss=loss)(values)
+    torch.testing.assert_close(found.g, wanted)
+    torch.testing.assert_close(found.loss, total.detach())
+
+
 def test_constants_and_limits() -> None:
     tensors, values = network("tanh", 1), values_of(X, W, V, Y)
     for step in (tg.compile(SIZES, constant=["X"], **tensors), tg.compile(SIZES, memory_limit=8 * 60, **tensors)):
@@ -135,5 +146,8 @@ def test_sums_among_the_terms_of_others_are_read() -> None:
     torch.testing.assert_close(found.y, y)
     torch.testing.assert_close(found.z, torch.exp(2 * y - values["d"]))
     torch.testing.assert_close(found.w, torch.exp(-y))
+    other = tg.compile(SIZES, z=F.exp(2 * a - 2 * b + 2 * c - d), w=F.exp(b - a - c), y=a - b + c)
+    assert other.plan.flops == step.plan.flops
+    torch.testing.assert_close(other(values).z, found.z)
     passes = [line for line in step.source.splitlines() if " + " in line or " - " in line]
     assert len(passes) == 2 and sum(line.count(" + ") + line.count(" - ") for line in passes) == 3

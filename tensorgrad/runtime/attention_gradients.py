@@ -64,6 +64,7 @@ class _Finding:
         self.reading, self.step = reading, step
         order = len(reading.program.dims[step.target])
         self.edges = tuple(range(order))
+        self.value = -1
         self.keys = order - 1
         (self.cotangent, places), (self.weights, own) = step.args
         self.places, self.own = (tuple(self.keys if b < 0 else b for b in labels) for labels in (places, own))
@@ -83,6 +84,7 @@ class _Finding:
         shapes += ((value, (*batch, self.keys, COLUMNS)), (cotangent, (*batch, *rows, COLUMNS)))
         if len(rows) != 1 or any(sorted(part.axes) != sorted(shape) for part, shape in shapes):
             return None
+        self.value = value.value
         of_weights = self._readers(Multiple(self.weights, self.own), {value: COLUMNS, cotangent: COLUMNS}, batch)
         of_scores = self._readers(Multiple(self.step.target, self.edges, times), {key: INNER, query: INNER}, batch)
         if of_weights is None or of_scores is None:
@@ -130,8 +132,11 @@ class _Finding:
             left = [e for e in (*operand.axes, name) if e != summed]
             kept = tuple(named[e] for e in step.kept)
             if (seen.value, seen.axes) == (other.value, other.axes) and sorted(kept) == sorted(left):
+                times_seen = operand.factor * seen.factor
+                if other.value == self.value:  # a cotangent may be made of the result itself, without its multiples
+                    return other, Result(step, kept, times_seen)
                 last, axes, factor = self.reading.finished(step, kept)
-                return other, Result(last, axes, operand.factor * seen.factor * factor)
+                return other, Result(last, axes, times_seen * factor)
         return None
 
 

@@ -101,7 +101,8 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
         program = fitted(program, sizes, options.limit)
     if not options.constant:
         program = with_layer_norms(with_slopes(with_gelus(program, sizes)))
-        program = without_scales(program, sizes)
+        if 0 not in actual.values():  # a common factor is divided by
+            program = without_scales(program, sizes)
         program = added(nested(program, sizes), sizes)
     plan = of_program(program, sizes, written.named, naive, written.rules)
     title = ", ".join(written.outputs)

@@ -58,7 +58,7 @@ def _chosen(program: Program, sizes: Mapping[str, int]) -> dict[int, Perm]:
     for step in reversed(program.steps):
         identity = tuple(range(len(program.dims[step.target])))
         perm = identity
-        if step.target in free or step.target in turned:
+        if step.target in free or step.target in turned or roots.get(step.target) in turned:
             root = roots.get(step.target, step.target)
             if root not in held:
                 usual = _best(wanted.get(step.target), laid.get(step.target, identity))
@@ -160,7 +160,7 @@ def _narrow_first(step: Step, sizes: Mapping[str, int]) -> Perm | None:
 
 
 def _free(program: Program) -> set[int]:
-    """The values whose axes may be in any order; a multiple has the order of what it is a multiple of."""
+    """The values whose axes may be in any order, and multiples of these."""
     free: set[int] = set()
     for step in program.steps:
         multiple = isinstance(step, Scale) and free.issuperset(step.inputs)

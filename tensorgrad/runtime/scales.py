@@ -19,6 +19,7 @@ from tensorgrad.runtime.program import (
     Gather,
     Library,
     Loop,
+    Make,
     Operand,
     Part,
     Program,
@@ -128,6 +129,8 @@ class _Carrying:
                 )
             case Call():
                 return replace(step, args=tuple((self._whole(v), labels) for v, labels in step.args))
+            case Make():
+                return replace(step, inputs=tuple(map(self._whole, step.inputs)))
             case Library():
                 return self._library(step)
             case Part():

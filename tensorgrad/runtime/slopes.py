@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tensorgrad.runtime.lifetime import living
+from tensorgrad.runtime.lifetime import living, sorted_steps
 from tensorgrad.runtime.program import Add, Arrange, Call, Contract, Legs, Library, Loop, Operand, Program, Scale, Step
 from tensorgrad.sizes import ONE, ZERO, Poly
 
@@ -36,8 +36,9 @@ def with_slopes(program: Program) -> Program:
     if any(isinstance(s, Loop) for s in program.steps):
         return program
     reading = _Reading(program)
-    new = Program([s for step in program.steps for s in reading.rewritten(step)], program.dims, program.outputs)
-    return living(new) if reading.found else program
+    steps = [s for step in program.steps for s in reading.rewritten(step)]
+    # The value of relu may come after its slope.
+    return living(Program(sorted_steps(steps), program.dims, program.outputs)) if reading.found else program
 
 
 class _Reading:

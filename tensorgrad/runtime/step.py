@@ -257,8 +257,9 @@ class Step:
         except RuntimeError as error:  # LinAlgError, which torch does not export
             factored = "linalg.cholesky: " in str(error)
             if "singular" in str(error) or (factored and not self._current.halves):
+                nearly = ", or so nearly that it has no Cholesky factor" if factored else ""
                 raise ValueMismatchError(
-                    f"a matrix that is inverted is singular, with these values: that of {self._inverses()}"
+                    f"a matrix that is inverted is singular{nearly}, with these values: that of {self._inverses()}"
                 ) from error
             if not factored:
                 raise

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tensorgrad.cost import total_cost
-from tensorgrad.runtime.lifetime import living
-from tensorgrad.runtime.program import Add, Legs, Program, Scale, Step
+from tensorgrad.runtime.lifetime import living, sorted_steps
+from tensorgrad.runtime.program import Add, Legs, Loop, Program, Scale, Step
 from tensorgrad.sizes import ONE, Poly
 
 Term = tuple[Poly, int, Legs]
@@ -16,32 +16,38 @@ Term = tuple[Poly, int, Legs]
 
 def nested(program: Program, sizes: Mapping[str, int]) -> Program:
     """The program with such sums, where that needs no more memory."""
+    if any(isinstance(s, Loop) for s in program.steps):
+        return program
     nesting = _Nesting(program, sizes)
-    found = living(Program([nesting.rewritten(s) for s in program.steps], program.dims, program.outputs))
+    steps = sorted_steps([nesting.rewritten(s) for s in program.steps])
+    found = living(Program(steps, program.dims, program.outputs))
     return found if nesting.found and found.peak(sizes) <= program.peak(sizes) else program
 
 
 class _Nesting:
-    """Sums and multiples, as the steps are gone through."""
+    """The sums of a program, and its multiples. What a sum is made of is made before the longer ones that it is read by."""
 
     def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
         self.program, self.sizes = program, sizes
         self.found = False
         self.sums: dict[int, list[Add]] = {}
-        """Sums as they were, by the value of their first term."""
+        """Sums by the value of their first term."""
         self.multiples: dict[tuple[int, Poly], int] = {}
+        self.place: dict[int, int] = {}
+        for number, step in enumerate(program.steps):
+            self.place[step.target] = number
+            if isinstance(step, Scale) and step.inputs:
+                self.multiples[step.inputs[0], step.coefficient] = step.target
+            elif isinstance(step, Add) and len(step.terms) > 1:
+                self.sums.setdefault(step.terms[0][1], []).append(step)
 
     def rewritten(self, step: Step) -> Step:
         """The step; a sum with other sums among its terms where these were."""
-        if isinstance(step, Scale) and step.inputs:
-            self.multiples[step.inputs[0], step.coefficient] = step.target
         if not isinstance(step, Add):
             return step
         terms = list(step.terms)
         while (shorter := self._shorter(terms, step)) is not None:
             terms = shorter
-        if len(step.terms) > 1:
-            self.sums.setdefault(step.terms[0][1], []).append(step)
         if len(terms) == len(step.terms):
             return step
         self.found = True
@@ -49,7 +55,13 @@ class _Nesting:
 
     def _shorter(self, terms: list[Term], step: Add) -> list[Term] | None:
         """The terms with the longest sum that is among them as one term, if that is cheaper."""
-        known = [s for value in dict.fromkeys(v for _, v, _ in terms) for s in self.sums.get(value, ())]
+        first = (len(step.terms), self.place[step.target])
+        known = [
+            s
+            for value in dict.fromkeys(v for _, v, _ in terms)
+            for s in self.sums.get(value, ())
+            if (len(s.terms), self.place[s.target]) < first
+        ]
         for part in sorted(known, key=lambda s: -len(s.terms)):
             for start in terms:
                 taken = _taken(part, start, terms)

@@ -34,12 +34,17 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Ten
     """softmax(q k' + mask) v where keys and values can differ in width. On CPUs torch has a fast way only for one width:
     zeros make it so, up to `WIDEST`."""
     own, wide = v.shape[-1], max(q.shape[-1], v.shape[-1])
+    if _forwards() or (q.device.type == "cpu" and own != q.shape[-1] and wide > WIDEST):
+        return torch.softmax(_scores(q, k, mask), dim=-1) @ v
     if q.device.type != "cpu" or own == q.shape[-1]:
         return torch.nn.functional.scaled_dot_product_attention(q, k, v, mask, scale=1.0)
-    if wide > WIDEST:
-        return torch.softmax(_scores(q, k, mask), dim=-1) @ v
     q, k, v = (torch.nn.functional.pad(x, (0, wide - x.shape[-1])) for x in (q, k, v))
     return torch.nn.functional.scaled_dot_product_attention(q, k, v, mask, scale=1.0)[..., :own]
+
+
+def _forwards() -> bool:
+    """Whether derivatives are taken forwards, which torch's fast ways of attention cannot."""
+    return torch.autograd.forward_ad._current_level >= 0  # pyright: ignore[reportPrivateUsage]  (nothing public says it)
 
 
 def _scores(q: torch.Tensor, k: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -52,20 +57,23 @@ def attention_and_back(
     """softmax(q k' + mask) v, and what takes a cotangent of it to those of q, k and v; torch keeps no softmax for that."""
     # torch has fast ways for four axes only, and a slow one that forms the scores for fewer.
     more = (None,) * max(0, 4 - q.dim())
+    first = (0,) * len(more)
     wide = mask[more] if mask is not None and mask.dim() == q.dim() else mask
 
     def attended(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         return attention(q, k, v, wide)
 
-    out, pull = torch.func.vjp(attended, q[more], k[more], v[more])[:2]
-    first = (0,) * len(more)
-
     def back(g: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        given = (g, q, k, v) if mask is None else (g, q, k, v, mask)
-        if torch.is_grad_enabled() and any(x.requires_grad for x in given):
-            return _attention_back(g, q, k, v, mask)  # torch cannot differentiate its own
+        if pull is None or (torch.is_grad_enabled() and g.requires_grad):
+            return _attention_back(g, q, k, v, mask)
         return tuple(x[first] for x in pull(g[more]))
 
+    # What is to be differentiated is written out: torch cannot differentiate its own gradients.
+    given = (q, k, v) if mask is None else (q, k, v, mask)
+    if _forwards() or (torch.is_grad_enabled() and any(x.requires_grad for x in given)):
+        pull = None
+        return attended(q[more], k[more], v[more])[first], back
+    out, pull = torch.func.vjp(attended, q[more], k[more], v[more])[:2]
     return out[first], back
 
 
