@@ -20,7 +20,7 @@ SECONDS = 20.0
 
 OPEN = frozenset(
     """
-    functions.tan-sum basics.sylvester-det-scaled soft.two-b nn.batchnorm-scale functions.tanh-sum
+    functions.tan-sum soft.two-b nn.batchnorm-scale functions.tanh-sum
     inverses.cayley-involution
     """.split()
 )
