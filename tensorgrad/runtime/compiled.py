@@ -100,7 +100,7 @@ def _made(written: Written, actual: Mapping[str, int], options: Options) -> Comp
     elif not options.constant:
         program = fitted(program, sizes, options.limit)
     if not options.constant:
-        program = with_layer_norms(with_slopes(with_gelus(program, sizes)))
+        program = nested(with_layer_norms(with_slopes(with_gelus(program, sizes))), sizes)
         if 0 not in actual.values():  # a common factor is divided by
             program = without_scales(program, sizes)
         program = added(nested(program, sizes), sizes)

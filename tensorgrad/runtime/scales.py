@@ -29,7 +29,7 @@ from tensorgrad.runtime.program import (
     Step,
 )
 from tensorgrad.runtime.softmax_gradients import GRADIENT
-from tensorgrad.sizes import MINUS_ONE, ONE, Poly
+from tensorgrad.sizes import MINUS_ONE, ONE, Poly, content_of
 
 Exponents = dict[str, int]
 
@@ -38,26 +38,39 @@ TRIES = 16
 """Signs of single values that are tried the other way."""
 
 
+SPARE = 16
+"""What fewer operations may cost in memory: this part of what is needed without them."""
+
+
 def without_scales(program: Program, sizes: Mapping[str, int]) -> Program:
-    """The program with such powers and signs multiplied in at the end only, or powers alone, where that takes no more
-    operations and memory."""
+    """The program with such powers multiplied in at the end only, and signs and numbers where that takes least operations;
+    as it is where all this would cost operations, or more than a little memory."""
     if any(isinstance(s, Loop) for s in program.steps):
         return program
-    flops, peak = _flops(program, sizes), program.peak(sizes)
-    for carrying in (_turned(program, sizes), _Carrying(program, sizes, signs=False)):
-        found = carrying.new
-        if carrying.factor and _flops(found, sizes) <= flops and found.peak(sizes) <= peak:
-            return found
-    return program
+    peak = program.peak(sizes)
+    best, least = program, _flops(program, sizes)
+    for carrying in (_Carrying(program, sizes), _searched(program, sizes, False), _searched(program, sizes, True)):
+        found, flops = carrying.new, _flops(carrying.new, sizes)
+        memory = peak if flops == least else peak + peak // SPARE
+        # Of equal ones that with powers carried: they would overflow.
+        better = flops < least or (flops == least and best is program)
+        if carrying.factor and better and found.peak(sizes) <= memory:
+            best, least = found, flops
+    return best
 
 
-def _turned(program: Program, sizes: Mapping[str, int]) -> _Carrying:
-    """The program with signs carried, and those of some sums and multiples chosen so that least are left to multiply in."""
-    best = _Carrying(program, sizes, signs=True)
+def _searched(program: Program, sizes: Mapping[str, int], numbers: bool) -> _Carrying:
+    """The program with signs carried, and numbers if so; those of some sums and multiples chosen so that least are left to
+    multiply in."""
+    best = _Carrying(program, sizes, signs=True, numbers=numbers)
+    for kept in [s.target for s in program.steps if _has_number(s)][:TRIES] if numbers else ():
+        found = _Carrying(program, sizes, signs=True, numbers=True, kept=best.kept | {kept})
+        if _flops(found.new, sizes) < _flops(best.new, sizes):
+            best = found
     tried: set[int] = set()
     while len(tried) < TRIES and (choice := next((v for v in best.choices() if v not in tried), None)) is not None:
         tried.add(choice)
-        found = _Carrying(program, sizes, signs=True, turned=best.turned ^ {choice})
+        found = _Carrying(program, sizes, True, numbers, best.turned ^ {choice}, best.kept)
         if _flops(found.new, sizes) < _flops(best.new, sizes):
             best = found
     return best
@@ -69,12 +82,25 @@ def _flops(program: Program, sizes: Mapping[str, int]) -> int:
 
 class _Carrying:
     """A program rewritten: value v is factor[v] times the value base[v]; with `signs` factors have a sign, which is the
-    other one for the sums and multiples `turned`."""
+    other one for the sums and multiples `turned`, with `numbers` a number, but for the sums and multiples `kept`."""
 
     def __init__(
-        self, program: Program, sizes: Mapping[str, int], signs: bool, turned: frozenset[int] = frozenset()
+        self,
+        program: Program,
+        sizes: Mapping[str, int],
+        signs: bool = False,
+        numbers: bool = False,
+        turned: frozenset[int] = frozenset(),
+        kept: frozenset[int] = frozenset(),
     ) -> None:
-        self.old, self.sizes, self.signs, self.turned = program, sizes, signs, turned
+        self.old, self.sizes, self.signs, self.numbers, self.turned, self.kept = (
+            program,
+            sizes,
+            signs,
+            numbers,
+            turned,
+            kept,
+        )
         self.whole = {v for s in program.steps for v in _read_whole(s)} | {v for v, _ in program.outputs.values()}
         """The values that are needed themselves."""
         self.factor: dict[int, Poly] = {}
@@ -140,23 +166,26 @@ class _Carrying:
                 return step
 
     def _contract(self, step: Contract) -> Contract:
-        """The product; a sign that would be left on a value that is needed itself goes to the smallest operand."""
+        """The product; a number that would be left on a value that is needed itself goes to the smallest operand."""
         factor = ONE
         for operand in step.operands:
             factor = factor * self._factor(operand.value)
         operands = [self._operand(o) for o in step.operands]
-        if step.target in self.whole and _is_negative(factor):
+        number = _number(factor)
+        if step.target in self.whole and number is not ONE:
             volumes = [self.new.entries(o.value, self.sizes) for o in operands]
             k = volumes.index(min(volumes))
             if volumes[k] < self.new.entries(step.target, self.sizes):
-                operands[k] = replace(operands[k], value=self._times(MINUS_ONE, operands[k].value))
-                factor = -factor
+                operands[k] = replace(operands[k], value=self._times(number, operands[k].value))
+                factor = factor * number.inverse()
         return replace(step, target=self._target(step.target, factor), operands=tuple(operands))
 
     def _add(self, step: Add) -> Add:
         """The sum over what its terms have in common."""
         terms = [(c * self._factor(v), self._based(v), perm) for c, v, perm in step.terms]
         common = _power(_common([c for c, _, _ in terms]))
+        if self.numbers and step.target not in (*self.whole, *self.kept):
+            common = common * _content([c for c, _, _ in terms])
         negative = sum(_is_negative(c) for c, _, _ in terms)
         turned = (2 * negative > len(terms)) != (step.target in self.turned)
         if self.signs and step.target not in self.whole and turned:
@@ -169,11 +198,14 @@ class _Carrying:
         """The multiple; nothing where it is by a power of sizes, or a sign, that is carried."""
         (value,) = step.inputs
         carried = _power(_exponents(step.coefficient))
+        if self.numbers and step.target not in self.kept:
+            carried = carried * Poly.constant(abs(_number(step.coefficient).number))
         if self.signs and _is_negative(step.coefficient) != (step.target in self.turned):
             carried = -carried
         factor, rest = carried * self._factor(value), step.coefficient * carried.inverse()
-        if step.target in self.whole and _is_negative(factor):
-            factor, rest = -factor, -rest
+        if step.target in self.whole:
+            number = _number(factor)
+            factor, rest = factor * number.inverse(), rest * number
         self.base[step.target] = self._times(rest, self._based(value))
         if factor is not ONE:
             self.factor[step.target] = factor
@@ -237,6 +269,27 @@ def _read_whole(step: Step) -> tuple[int, ...]:
             return step.inputs[1:]
         case _:
             return step.inputs
+
+
+def _has_number(step: Step) -> bool:
+    """Whether a step multiplies by a number other than 1 and -1."""
+    if isinstance(step, Add):
+        return any(abs(n) != 1 for c, _, _ in step.terms for _, n in c.terms)
+    return isinstance(step, Scale) and bool(step.inputs) and abs(step.coefficient.terms[0][1]) != 1
+
+
+def _number(monomial: Poly) -> Poly:
+    return Poly.constant(monomial.terms[0][1])
+
+
+def _content(coefficients: list[Poly]) -> Poly:
+    """The largest number that divides all, if without it fewer have one."""
+    found = Poly.constant(abs(_number(content_of(coefficients)).number)) if coefficients else ONE
+    before, after = (
+        sum(abs(n) != 1 for c in some for _, n in c.terms)
+        for some in (coefficients, [c * found.inverse() for c in coefficients])
+    )
+    return found if after < before else ONE
 
 
 def _is_sign(coefficient: Poly) -> bool:

@@ -1,4 +1,4 @@
-"""A sum whose terms are among those of another is read by it, not added up again."""
+"""A sum whose terms are among those of another is read by it, not added up again; so are multiples that are there."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class _Nesting:
         terms = list(step.terms)
         while (shorter := self._shorter(terms, step)) is not None:
             terms = shorter
-        if len(terms) == len(step.terms):
+        if len(terms) > 1:
+            terms = [self._known(term) for term in terms]
+        if terms == list(step.terms):
             return step
         self.found = True
         return replace(step, terms=tuple(sorted(terms, key=lambda t: t[0].terms[0][1] < 0)))
