@@ -200,6 +200,29 @@ def test_what_looks_like_it_has_the_right_values(name: str) -> None:
         torch.testing.assert_close(found, alone({n: values[n] for n in (v.name for v in t.variables)}).t)
 
 
+@pytest.mark.parametrize("through", [True, False])
+def test_the_number_of_the_scores_goes_into_what_reads_a_gradient(through: bool) -> None:
+    """The gradient of a key is read by that of what it is made of, and by that of its weight, each times the number."""
+    x = Variable("x", "b", "s", "d")
+    weights = [Variable(f"w{n}", "h", "d", "e") for n in "qkv"]
+    query, key, value = (F.sum(x * w, dim="d") for w in weights)
+    y = F.sdpa(query, key.rename(s="t"), value.rename(s="t"), "e", "t")
+    by = [*([x] if through else []), *weights]
+    sizes = {**SIZES, "s": 40, "d": 24}
+    step = tg.compile(sizes, y=y, **{v.name: g for v, g in zip(by, tg.grad(F.sum(y * y), by), strict=True)})
+    assert step.source.count(CALL) == 1 and "softmax" not in step.source
+    values = values_of(x, *weights, **sizes)
+    leaves = {n: t.clone().requires_grad_() for n, t in values.items()}
+    q, k, v = (torch.einsum("bsd,hde->bhse", leaves["x"], leaves[w.name]) for w in weights)
+    out = torch.softmax(6**-0.5 * (q @ k.mT), -1) @ v
+    wanted = torch.autograd.grad((out * out).sum(), [leaves[v.name] for v in by])
+    found = step(values)
+    torch.testing.assert_close(found.y.permute([y.edges.index(e) for e in "bhse"]), out.detach())
+    for variable, right in zip(by, wanted, strict=True):
+        made = getattr(found, variable.name)
+        torch.testing.assert_close(made, right)
+
+
 def test_key_and_query_may_change_places() -> None:
     y = F.sum(F.softmax(F.sum(Q * K, dim="e"), dim="s") * G, dim="s")
     gradients = tg.grad(F.sum(y * V), [K, Q, G])

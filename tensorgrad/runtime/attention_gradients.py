@@ -161,12 +161,57 @@ class _Writing:
             self._write(replace(query, factor=scaled), key, (a.of_query, on_query, a.of_value))
         elif on_key is not None:
             self._write(query, replace(key, factor=scaled), (on_key, a.of_key, a.of_value))
+        elif (of_key := self._scaled(a.of_key)) is not None and (divided := _divided(of_key, scaled)) is not None:
+            self._write(replace(query, factor=scaled), key, (a.of_query, divided, a.of_value))
         else:
             return self.old
         replaced = {r.step.target for results in (a.results, a.of_query, a.of_key, a.of_value) for r in results}
+        replaced |= {s.target for s in self.new}
         steps = sorted_steps([*(s for s in self.old.steps if s.target not in replaced), *self.new])
         found = living(Program(steps, self.values.dims, self.old.outputs))
         return self.old if {s.target for s in found.steps}.intersection(a.formed) else found
+
+    def _scaled(self, results: tuple[Result, ...]) -> tuple[Result, ...] | None:
+        """The results times the number of the scores, which what reads them has no more; None where it had not."""
+        found: list[Result] = []
+        for result in results:
+            if result.factor.divided(self.attention.scores.scaled) is not None:
+                found.append(result)
+                continue
+            value = result.step.target
+            if value in self.reading.given:
+                return None
+            for reader in self.reading.readers.get(value, ()):
+                if not self._without_number(reader, value):
+                    return None
+            found.append(replace(result, factor=result.factor * self.attention.scores.scaled))
+        return tuple(found)
+
+    def _without_number(self, reader: Step, value: int) -> bool:
+        """Put a step that reads a value anew, without the number of the scores; whether it can be."""
+        reading, scaled = self.reading, self.attention.scores.scaled
+        own = tuple(range(len(self.old.dims[reader.target])))
+        multiple = reading.of(reader.target, own, once=True)
+        if multiple.value == value:
+            factor = multiple.factor.divided(scaled)
+            if factor is None:
+                return False
+            operand = times(multiple.operand, factor, self.values, self.new)
+            dims = dict(zip(own, self.old.dims[reader.target], strict=True))
+            self.new.append(Arrange(reader.target, operand, tuple((e,) for e in own), dims))
+            return True
+        if not isinstance(reader, Contract) or any(o.views for o in reader.operands):
+            return False
+        others = [o for o in reader.operands if o.value != value]
+        if len(others) != 1 or len(reader.operands) != 2:
+            return False
+        seen = reading.of(others[0].value, others[0].axes)
+        factor = seen.factor.divided(scaled)
+        if factor is None:
+            return False
+        (mine,) = (o for o in reader.operands if o.value == value)
+        self.new.append(replace(reader, operands=(mine, self._formed(replace(seen, factor=factor)))))
+        return True
 
     def _write(self, query: Multiple, key: Multiple, gradients: Gradients) -> None:
         """The calls, and from what they give the results and gradients with their factors."""

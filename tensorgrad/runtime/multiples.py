@@ -55,11 +55,13 @@ class Multiples:
         self.given = {v for v, _ in program.outputs.values()}
         """The values that are outputs."""
 
-    def of(self, value: int, axes: Legs) -> Multiple:
-        """A value along edges as a multiple of one that is none."""
+    def of(self, value: int, axes: Legs, once: bool = False) -> Multiple:
+        """A value along edges as a multiple of one that is none, or, `once`, of the one that it is made of."""
         found = Multiple(value, axes)
         while (inner := self._inner(found)) is not None:
             found = inner
+            if once:
+                break
         return found
 
     def _inner(self, multiple: Multiple) -> Multiple | None:
