@@ -188,29 +188,35 @@ class _Writing:
         return tuple(found)
 
     def _without_number(self, reader: Step, value: int) -> bool:
-        """Put a step that reads a value anew, without the number of the scores; whether it can be."""
+        """Put a step that reads a value anew, without the number of the scores; whether it can be: it is a multiple, or a
+        product with one, or such a product's multiple."""
         reading, scaled = self.reading, self.attention.scores.scaled
         own = tuple(range(len(self.old.dims[reader.target])))
         multiple = reading.of(reader.target, own, once=True)
         if multiple.value == value:
-            factor = multiple.factor.divided(scaled)
-            if factor is None:
-                return False
-            operand = times(multiple.operand, factor, self.values, self.new)
-            dims = dict(zip(own, self.old.dims[reader.target], strict=True))
-            self.new.append(Arrange(reader.target, operand, tuple((e,) for e in own), dims))
-            return True
-        if not isinstance(reader, Contract) or any(o.views for o in reader.operands):
+            return self._multiplied(reader, own, multiple)
+        if not isinstance(reader, Contract) or len(reader.operands) != 2 or any(o.views for o in reader.operands):
             return False
-        others = [o for o in reader.operands if o.value != value]
-        if len(others) != 1 or len(reader.operands) != 2:
+        mine = [o for o in reader.operands if o.value == value]
+        if len(mine) != 1:
             return False
-        seen = reading.of(others[0].value, others[0].axes)
+        (other,) = (o for o in reader.operands if o.value != value)
+        seen = reading.of(other.value, other.axes)
         factor = seen.factor.divided(scaled)
+        if factor is not None:
+            self.new.append(replace(reader, operands=(mine[0], self._formed(replace(seen, factor=factor)))))
+            return True
+        last, axes, factor = reading.finished(reader, own)
+        return self._multiplied(last, axes, Multiple(reader.target, own, factor))
+
+    def _multiplied(self, step: Step, axes: Legs, multiple: Multiple) -> bool:
+        """Put a multiple of a value anew, with axes along these of the value, without the number of the scores."""
+        factor = multiple.factor.divided(self.attention.scores.scaled)
         if factor is None:
             return False
-        (mine,) = (o for o in reader.operands if o.value == value)
-        self.new.append(replace(reader, operands=(mine, self._formed(replace(seen, factor=factor)))))
+        operand = times(multiple.operand, factor, self.values, self.new)
+        dims = dict(zip(multiple.axes, self.old.dims[multiple.value], strict=True))
+        self.new.append(Arrange(step.target, operand, tuple((e,) for e in axes), dims))
         return True
 
     def _write(self, query: Multiple, key: Multiple, gradients: Gradients) -> None:
