@@ -23,6 +23,9 @@ from tensorgrad.runtime.rivals import on_device
 from tensorgrad.runtime.stopwatch import RUNS, machine, seconds
 from tensorgrad.runtime.workload import difference, normal_values
 
+MANY = 25
+"""Runs of a network: what the ways differ by is less than what one run differs by from another."""
+
 TOLERANCE = 1e-3
 """Largest relative difference of values, in float32."""
 
@@ -267,17 +270,19 @@ def measure_network(name: str, network: Network, device: str) -> Row:
         "torch.compile": partial(compiled, values),
         "ours by torch.compile": lambda: list(fused(**given)),
     }
-    return compared(name, step, values, others, device)
+    return compared(name, step, values, others, device, MANY)
 
 
-def compared(name: str, step: tg.runtime.Step, values: Values, others: Mapping[str, Way], device: str) -> Row:
+def compared(
+    name: str, step: tg.runtime.Step, values: Values, others: Mapping[str, Way], device: str, runs: int = RUNS
+) -> Row:
     """Values compared, every way run once before it is timed."""
     given = {v.name: values[v.name] for v in step.variables}
     found = tuple(step(**given))
     worst = max(difference(found, listed(way())) for way in others.values())
     if worst > TOLERANCE:
         raise ValueError(f"{name}: the values differ by {worst:.1e}")
-    times = seconds({"ours": lambda: step(**given), **others}, on_device(device))
+    times = seconds({"ours": lambda: step(**given), **others}, on_device(device), runs)
     return Row(name, times.pop("ours"), times, worst)
 
 
@@ -288,7 +293,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json")
     chosen = parser.parse_args()
-    print(f"{machine(chosen.device)}, medians of {RUNS}\n")
+    print(f"{machine(chosen.device)}, medians of {RUNS}, of networks {MANY}\n")
     print(f"{'':44} {'ours':>10}   others (times as long as ours; below 1 is our loss)")
     rows: list[Row] = []
     for name in (*CASES, *NETWORKS):
