@@ -203,6 +203,8 @@ class _Writing:
         (other,) = (o for o in reader.operands if o.value != value)
         seen = reading.of(other.value, other.axes)
         factor = seen.factor.divided(scaled)
+        if seen.value == value:
+            return False
         if factor is not None:
             self.new.append(replace(reader, operands=(mine[0], self._formed(replace(seen, factor=factor)))))
             return True

@@ -1,8 +1,8 @@
-"""Powers of sizes that values are multiples of, and signs, are carried along to where they cancel.
+"""Powers of sizes that values are multiples of, signs and numbers are carried along to where they cancel.
 
 The terms of a sum are written over a common denominator: d * x - y for x - y / d. In gradients through many layers of means
 these would multiply to d ** 34 and more, which no float holds. A sum of mostly subtracted terms is computed with the other
-sign: x + y - z for z - x - y.
+sign, x + y - z for z - x - y, and one of doubled terms without the 2. What is left is multiplied in where that takes least.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ Exponents = dict[str, int]
 
 
 TRIES = 16
-"""Signs of single values that are tried the other way."""
-
+"""Single values whose sign is tried the other way, and as many whose number is tried where it was."""
 
 SPARE = 16
 """What fewer operations may cost in memory: this part of what is needed without them."""
@@ -93,14 +92,9 @@ class _Carrying:
         turned: frozenset[int] = frozenset(),
         kept: frozenset[int] = frozenset(),
     ) -> None:
-        self.old, self.sizes, self.signs, self.numbers, self.turned, self.kept = (
-            program,
-            sizes,
-            signs,
-            numbers,
-            turned,
-            kept,
-        )
+        self.old, self.sizes = program, sizes
+        self.signs, self.numbers = signs, numbers
+        self.turned, self.kept = turned, kept
         self.whole = {v for s in program.steps for v in _read_whole(s)} | {v for v, _ in program.outputs.values()}
         """The values that are needed themselves."""
         self.factor: dict[int, Poly] = {}
@@ -275,7 +269,9 @@ def _has_number(step: Step) -> bool:
     """Whether a step multiplies by a number other than 1 and -1."""
     if isinstance(step, Add):
         return any(abs(n) != 1 for c, _, _ in step.terms for _, n in c.terms)
-    return isinstance(step, Scale) and bool(step.inputs) and abs(step.coefficient.terms[0][1]) != 1
+    if not isinstance(step, Scale) or not step.inputs or not step.coefficient.is_monomial:
+        return False
+    return abs(_number(step.coefficient).number) != 1
 
 
 def _number(monomial: Poly) -> Poly:
