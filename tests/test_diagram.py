@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import tensorgrad as tg
 from tensorgrad import numeric
-from tensorgrad.diagram import Store, expression, insert
+from tensorgrad.diagram import Store, expression, insert, insert_all
 from tensorgrad.function import FUNCTIONS
 from tensorgrad.numeric.sample import names_of
 from tensorgrad.tensor import (
@@ -718,3 +718,12 @@ def test_sums_are_known_whatever_they_are_multiplied_by(n: str | int) -> None:
     assert (x - total / size) * (x - total / size) * size * size == (size * x - total) ** 2
     assert 2 * x - total / size == (2 * size * x - total) / size
     assert str((x - total / size) * tg.F.exp(x)).count("**") == 0
+
+
+def test_tensors_put_in_together_are_those_put_in_one_by_one() -> None:
+    x, A = Variable("x", i="n"), Variable("A", i="n", j="n")
+    inner = A @ x.rename(i="j") + x
+    tensors = [inner @ inner, inner, tg.F.exp(inner) @ x, inner + tg.F.exp(inner)]
+    store = Store()
+    together = insert_all(store, tensors)
+    assert together == [insert(store, t) for t in tensors]

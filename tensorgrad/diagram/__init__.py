@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorgrad.diagram.expression import expression
-from tensorgrad.diagram.insertion import insert
+from tensorgrad.diagram.insertion import insert, insert_all
 from tensorgrad.diagram.naming import check_variables
 from tensorgrad.diagram.nodes import Application, Handle, Leaf, Network, Node, Ref, Total
 from tensorgrad.diagram.precedence import First, Precedence, as_written
@@ -24,4 +24,5 @@ __all__ = [
     "check_variables",
     "expression",
     "insert",
+    "insert_all",
 ]

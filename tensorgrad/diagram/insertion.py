@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tensorgrad.diagram.applications import apply
@@ -170,3 +170,12 @@ def insert(
     Raises UnsupportedError for derivatives, variances and covariances (expand them first).
     """
     return Insertion(store, env or {}, sizes or {}, first).insert(t)
+
+
+def insert_all(store: Store, tensors: Iterable[Tensor]) -> list[Ref]:
+    """Put several tensors into a store, parts that they share once.
+
+    Raises UnsupportedError for derivatives, variances and covariances (expand them first).
+    """
+    insertion = Insertion(store, {}, {}, as_written)
+    return [insertion.insert(t) for t in tensors]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tensorgrad.cost import default_dims, volume
-from tensorgrad.diagram import Network, Store, insert
+from tensorgrad.diagram import Network, Store, insert_all
 from tensorgrad.runtime.build import build
 from tensorgrad.runtime.program import (
     Accumulate,
@@ -155,7 +155,7 @@ def plan(
 def _program(named: Mapping[str, Tensor], dims: Mapping[str, int] | None) -> tuple[int, Program, dict[str, int]]:
     store = Store()
     expanded = {name: without_derivatives(t) for name, t in named.items()}
-    refs = {name: insert(store, t) for name, t in expanded.items()}
+    refs = dict(zip(expanded, insert_all(store, expanded.values()), strict=True))
     sizes = all_sizes(list(expanded.values()), dims)
     program = build(store, refs, sizes)
     return naive_flops(store, program, [h for h, _ in refs.values()], sizes), program, sizes

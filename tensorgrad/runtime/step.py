@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from tensorgrad.calculus.laws import free_names
-from tensorgrad.diagram import Store, check_variables, insert
+from tensorgrad.diagram import Store, check_variables, insert_all
 from tensorgrad.errors import InputError, SizeError, ValueMismatchError
 from tensorgrad.runtime.compiled import Compiled, Options, Written, compiled
 from tensorgrad.runtime.planning import Plan, all_sizes, size_symbols, without_derivatives
@@ -69,7 +69,7 @@ class Step:
         store = Store()
         expanded = {name: without_derivatives(t) for name, t in tensors.items()}
         self._tensors = list(expanded.values())
-        outputs = {name: insert(store, t) for name, t in expanded.items()}
+        outputs = dict(zip(expanded, insert_all(store, expanded.values()), strict=True))
         found = {v.name: v for t in tensors.values() for v in t.variables}
         found |= {v.name: v for t in self._tensors for v in t.variables if v.name not in found}
         free = frozenset[str]().union(*(free_names(t) for t in (*tensors.values(), *self._tensors)))
