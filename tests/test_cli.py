@@ -376,6 +376,9 @@ def test_bench_of_a_file_of_ones_own(tmp_path: Path) -> None:
     assert "0 of 1 reach the best known cost; 1 of 1 agree in value" in run("bench", str(path)).stdout
 
 
+GIVEN = '[[expression]]\nid = "a"\nexpr = "1"\ndims = {}\n'
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -386,6 +389,11 @@ def test_bench_of_a_file_of_ones_own(tmp_path: Path) -> None:
             "[[expression]] number 1: missing 1 required positional argument: 'dims'",
         ),
         ('[[expression]]\nid = "a"\nsizes = 3', "number 1: got an unexpected keyword argument 'sizes'"),
+        ("expression = [1]", "number 1: argument after ** must be a mapping"),
+        (GIVEN + "best = 0", "number 1: best = 0: expected a number above 0"),
+        (GIVEN + 'best = "few"', "number 1: best = 'few': expected a number above 0"),
+        (GIVEN + "let = 3", "number 1: let = 3: expected a text"),
+        ('[[expression]]\nid = "a"\nexpr = "1"\ndims = 3', "number 1: dims = 3: expected sizes by symbol"),
     ],
 )
 def test_bench_of_a_file_that_is_none(text: str, message: str, tmp_path: Path) -> None:

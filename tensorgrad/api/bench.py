@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tensorgrad.api.planning import plan
 from tensorgrad.api.plans import Plans
@@ -54,7 +54,7 @@ def benchmarks(file: Path | None = None) -> list[Benchmark]:
 def read_tables(file: Path, table: str, make: Callable[..., Row]) -> list[Row]:
     """The tables of one name in a TOML file, each with the fields of a dataclass.
 
-    Raises InputError for what is no TOML, has no such table, or lacks a field or has one too many.
+    Raises InputError for what is no TOML, has no such table, and for fields that are missing, unknown or of another kind.
     """
     try:
         rows: Any = tomllib.loads(file.read_text(encoding="utf-8")).get(table)
@@ -68,7 +68,26 @@ def read_tables(file: Path, table: str, make: Callable[..., Row]) -> list[Row]:
             found.append(make(**row))
         except TypeError as error:
             raise InputError(f"{file}: [[{table}]] number {k}: {str(error).partition(' ')[2]}") from error
+        for name, value in row.items():
+            wanted = _wanted(name, value)
+            if wanted:
+                raise InputError(f"{file}: [[{table}]] number {k}: {name} = {value!r}: expected {wanted}")
     return found
+
+
+def _wanted(name: str, value: Any) -> str:
+    """What a field of a table should be, "" if it is that."""
+    match name:
+        case "dims":
+            return "" if isinstance(value, dict) else "sizes by symbol, { n = 1000 }"
+        case "gradients":
+            names = isinstance(value, list) and all(isinstance(v, str) for v in cast("list[Any]", value))
+            return "" if names else 'names of variables, ["x", "y"]'
+        case "written" | "best" | "scale":
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            return "" if number and value > 0 else "a number above 0"
+        case _:
+            return "" if isinstance(value, str) else "a text"
 
 
 def benchmark_file(name: str) -> Path:

@@ -90,6 +90,7 @@ class Saturation:
     _last: list[Proposal] = field(default_factory=list["Proposal"])
     """Proposals that are tried when nothing else is left, such as det(A) through traces of a 2 x 2 matrix."""
     _had_last: bool = False
+    """Whether these have been tried."""
     _to_distribute: list[Handle] = field(default_factory=list[Handle])
     _to_factor: list[Handle] = field(default_factory=list[Handle])
     _to_take_apart: list[Handle] = field(default_factory=list[Handle])

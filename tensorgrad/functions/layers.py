@@ -59,7 +59,7 @@ def layer_norm(t: Tensor, dim: Dim = None, eps: TensorLike = 0) -> Tensor:
 def sdpa(query: Tensor, key: Tensor, value: Tensor, inner: str, keys: str, mask: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention: softmax over `keys` of query . key / sqrt(inner), times value.
 
-    A `mask` is added to the scores; -inf in its values is what is not attended to.
+    A `mask` is added to the scores; -inf in its values is what is not attended to. A row of nothing else is undefined.
 
     >>> from tensorgrad import F, Variable
     >>> q, k, v = Variable("q", s="s", d="d"), Variable("k", t="t", d="d"), Variable("v", t="t", e="e")

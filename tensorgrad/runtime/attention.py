@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 
 from tensorgrad.runtime.lifetime import living
 from tensorgrad.runtime.multiples import Multiples
 from tensorgrad.runtime.program import Contract, Legs, Library, Operand, Program, Step
-from tensorgrad.runtime.scores import COLUMNS, INNER, Scores, mask_text, weighed
+from tensorgrad.runtime.scores import COLUMNS, INNER, Scores, mask_text, price, weighed
 
 Attention = tuple[Scores, Operand, Legs, int, int]
 """Scores and value, the batch axes, that of the rows, that of the keys."""
@@ -60,8 +59,6 @@ def _fused(
     operands = [query, scores.key.operand, value]
     orders: list[Legs] = [(*batch, rows, INNER), (*batch, keys, INNER), (*batch, keys, COLUMNS)]
     dims = {e: d for o in operands for e, d in zip(o.axes, reading.program.dims[o.value], strict=True)}
-    cells = (*batch, rows, keys)
-    price = ((Fraction(2), (*cells, INNER)), (Fraction(3), cells), (Fraction(2), (*cells, COLUMNS)))
     # torch has fast ways for four axes only, and a slow one that forms the scores for fewer.
     more = max(0, 4 - len(orders[0]))
     new, first = (f"[{', '.join([part] * more)}]" if more else "" for part in ("None", "0"))
@@ -77,4 +74,7 @@ def _fused(
     (columns,) = (e for e in step.kept if e not in (*batch, rows))
     kept = tuple(COLUMNS if e == columns else e for e in step.kept)
     produced = (*batch, rows, COLUMNS)
-    return [*before, Library(step.target, text, tuple(operands), tuple(orders), produced, kept, dims, price)]
+    return [
+        *before,
+        Library(step.target, text, tuple(operands), tuple(orders), produced, kept, dims, price((*batch, rows, keys))),
+    ]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from tensorgrad.runtime.lifetime import living, sorted_steps
 from tensorgrad.runtime.multiples import Factor, Multiple, Multiples, times
 from tensorgrad.runtime.program import Arrange, Call, Contract, Legs, Library, Operand, Part, Program, Step
-from tensorgrad.runtime.scores import COLUMNS, INNER, Scores, mask_text, product_of, weighed
+from tensorgrad.runtime.scores import COLUMNS, INNER, Scores, mask_text, price, price_back, product_of, weighed
 from tensorgrad.runtime.softmax_gradients import GRADIENT
 from tensorgrad.sizes import ONE, Poly
 
@@ -229,11 +228,10 @@ class _Writing:
         produced = (*rows, COLUMNS)
         given = (self._formed(query), self._formed(key), a.value.operand)
         masks, masked, mask = self._mask()
-        price = ((Fraction(2), (*cells, INNER)), (Fraction(3), cells), (Fraction(2), (*cells, COLUMNS)))
         out, back = self._target(a.results, produced), self._value(rows)
         text = f"tf.attention_and_back({{0}}, {{1}}, {{2}}{mask})"
         read, shapes = (*given, *masks), (*orders, *masked)
-        self.new.append(Library(out, text, read, shapes, produced, produced, self.dims, price, further=1))
+        self.new.append(Library(out, text, read, shapes, produced, produced, self.dims, price(cells), further=1))
         self.new.append(Part(back, out, 0, holds=True))
         self._results(out, produced, a.results)
 
@@ -244,9 +242,10 @@ class _Writing:
         # The inputs and the result are not in the text: they are held until then.
         operands = (cotangent, Operand(back, rows), *read, Operand(out, produced))
         shapes = (produced, rows, *shapes, produced)
-        price = ((Fraction(6), (*cells, INNER)), (Fraction(5), cells), (Fraction(4), (*cells, COLUMNS)))
         call = Library(
-            first, "{1}({0})", operands, shapes, orders[0], orders[0], self.dims, price, further=2, linear=True
+            *(first, "{1}({0})", operands, shapes, orders[0], orders[0], self.dims, price_back(cells)),
+            further=2,
+            linear=True,
         )
         self.new += [call, *(Part(target, first, k) for k, target in enumerate(others))]
         for target, order, results in zip(targets, orders, left, strict=True):

@@ -57,45 +57,31 @@ def _gradients(reading: Multiples, step: Contract) -> Iterator[Gradient]:
             summed = repeated(reading, total, tuple(difference.axes[order.index(k)] for k in range(len(order))))
             ratio = _total(reading, summed, own, cotangent) if summed is not None else None
             factor = Factor(c) * cotangent.factor
-            if ratio is not None and summed is not None and Factor(-d) * summed.factor * ratio == factor:
+            if ratio is not None and summed is not None and Factor(-d) * ratio == factor:
                 times_all = factor * difference.factor * seen.factor
                 yield Gradient(own, Multiple(cotangent.value, cotangent.axes, times_all))
 
 
 def _total(reading: Multiples, total: Multiple, weights: Multiple, cotangent: Multiple) -> Factor | None:
-    """The number of times that a value is sum(weights * cotangent), both without their factors, along the weights' last
+    """The number of times that a total is sum(weights * cotangent), these without their factors, along the weights' last
     axis; None if it is no such multiple."""
     keys = weights.axes[-1]
     if sorted(total.axes) != sorted(weights.axes[:-1]):
         return None
-    direct = _product(reading, total, keys)
+    direct = reading.product(total, keys)
     if direct is not None and _are(direct, weights, cotangent):
         return direct[2]
     product = product_of(reading, cotangent.value, cotangent.axes, COLUMNS, keys)
-    inner = _product(reading, total, COLUMNS)
+    inner = reading.product(total, COLUMNS)
     if product is None or inner is None:
         return None
     given, value, factor = product
     first, second, times_inner = inner
     for result, other in ((first, second), (second, first)):
-        made = _product(reading, result, keys) if other == given else None
+        made = reading.product(result, keys) if other == given else None
         if made is not None and _are(made, weights, value):
             return (times_inner * made[2]).divided(factor)
     return None
-
-
-def _product(reading: Multiples, whole: Multiple, summed: int) -> tuple[Multiple, Multiple, Factor] | None:
-    """Of a product over one edge, which is called `summed`, the operands without their factors, and these."""
-    step = reading.made[whole.value]
-    if not isinstance(step, Contract) or len(step.operands) != 2 or any(o.views for o in step.operands):
-        return None
-    edge = dict(zip(step.kept, whole.axes, strict=True))
-    others = {e for o in step.operands for e in o.axes if e not in edge}
-    if len(others) != 1:
-        return None
-    edge[others.pop()] = summed
-    first, second = (reading.of(o.value, tuple(edge[e] for e in o.axes)) for o in step.operands)
-    return Multiple(first.value, first.axes), Multiple(second.value, second.axes), first.factor * second.factor
 
 
 def _are(product: tuple[Multiple, Multiple, Factor], one: Multiple, other: Multiple) -> bool:

@@ -78,6 +78,21 @@ class Multiples:
             return Multiple(other.value, tuple(place[e] for e in other.axes), factor)
         return None
 
+    def product(self, whole: Multiple, summed: int) -> tuple[Multiple, Multiple, Factor] | None:
+        """Of a value that is a product over one edge, which is called `summed`, the operands without their factors, and
+        all factors, also that of the whole."""
+        step = self.made[whole.value]
+        if not isinstance(step, Contract) or len(step.operands) != 2 or any(o.views for o in step.operands):
+            return None
+        edge = dict(zip(step.kept, whole.axes, strict=True))
+        others = {e for o in step.operands for e in o.axes if e not in edge}
+        if len(others) != 1:
+            return None
+        edge[others.pop()] = summed
+        first, second = (self.of(o.value, tuple(edge[e] for e in o.axes)) for o in step.operands)
+        factor = whole.factor * first.factor * second.factor
+        return Multiple(first.value, first.axes), Multiple(second.value, second.axes), factor
+
     def number(self, value: int) -> Factor:
         """A value of order 0 as a number."""
         step = self.made[value]

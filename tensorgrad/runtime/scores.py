@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from tensorgrad.runtime.multiples import Factor, Multiple, Multiples
-from tensorgrad.runtime.program import Add, Arrange, Call, Contract, Legs
+from tensorgrad.runtime.program import Add, Arrange, Call, Legs
 
 INNER, COLUMNS = -1, -2
 """The edge of query and key that is summed, and that of the value that is left."""
@@ -60,22 +61,13 @@ def product_of(
 ) -> tuple[Multiple, Multiple, Factor] | None:
     """Of a product over one edge, which is called `summed`, the operands without their factors, first that without the edge
     of the keys, and all these factors."""
-    whole = reading.of(value, axes)
-    step = reading.made[whole.value]
-    if not isinstance(step, Contract) or len(step.operands) != 2 or any(o.views for o in step.operands):
+    found = reading.product(reading.of(value, axes), summed)
+    if found is None:
         return None
-    edge = dict(zip(step.kept, whole.axes, strict=True))
-    others = {e for o in step.operands for e in o.axes if e not in edge}
-    if len(others) != 1:
-        return None
-    edge[others.pop()] = summed
-    first, second = (reading.of(o.value, tuple(edge[e] for e in o.axes)) for o in step.operands)
-    factor = whole.factor * first.factor * second.factor
+    first, second, factor = found
     if (keys in first.axes) == (keys in second.axes):
         return None
-    if keys in first.axes:
-        first, second = second, first
-    return Multiple(first.value, first.axes), Multiple(second.value, second.axes), factor
+    return (second, first, factor) if keys in first.axes else found
 
 
 def _placed(axes: Legs, perm: Legs) -> Legs:
@@ -95,6 +87,16 @@ def repeated(reading: Multiples, value: int, axes: Legs) -> Multiple | None:
         inner = reading.of(step.operand.value, tuple(place[e] for e in step.operand.axes))
         found = Multiple(inner.value, inner.axes, found.factor * inner.factor)
     return found if found.axes and len(set(found.axes)) == len(found.axes) else None
+
+
+def price(cells: Legs) -> tuple[tuple[Fraction, Legs], ...]:
+    """The operations of attention whose weights have these edges: two products, and a softmax."""
+    return ((Fraction(2), (*cells, INNER)), (Fraction(3), cells), (Fraction(2), (*cells, COLUMNS)))
+
+
+def price_back(cells: Legs) -> tuple[tuple[Fraction, Legs], ...]:
+    """Those of its gradients: scores once more, four products, and the softmax's."""
+    return ((Fraction(6), (*cells, INNER)), (Fraction(5), cells), (Fraction(4), (*cells, COLUMNS)))
 
 
 def mask_text(mask: Legs, batch: Legs, rows: int, keys: int) -> tuple[Legs, str]:

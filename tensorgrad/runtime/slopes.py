@@ -23,8 +23,7 @@ PRICE = Fraction(3)
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """A multiple of the derivative of a function where it has a value along some edges; `value` is at zero or above where
-    relu has its argument for it."""
+    """A multiple of the derivative of a function, told by the function's value along some edges."""
 
     function: str
     value: Operand

@@ -265,7 +265,8 @@ class Step:
                 raise
             raise ValueMismatchError(
                 "a matrix that is positive definite by what is declared of "
-                f"{', '.join(self._current.halves)} is not, with these values: {error}"
+                f"{', '.join(self._current.halves)} is not, or one that is inverted ({self._inverses()}) is singular, with "
+                f"these values: {error}"
             ) from None
         except ZeroDivisionError:
             empty = ", ".join(f"{s} = 0" for s, n in sizes.items() if not n)
